@@ -1,0 +1,11 @@
+// Before the tests: what they need from the operating system. Installs as root on Debian, else says what to type.
+
+import { CHROMIUM, MissingProgramError, REDIS, ensureProgram } from '../src/demo/system-programs.ts'
+
+try {
+  for (const program of [REDIS, CHROMIUM]) ensureProgram(program, line => console.log(line))
+} catch (error) {
+  if (!(error instanceof MissingProgramError)) throw error
+  console.error(error.message)
+  process.exitCode = 1
+}

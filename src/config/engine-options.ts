@@ -1,0 +1,32 @@
+// What the engine is told of the configuration. It takes plain values and knows nothing of the environment.
+
+import type { Config } from './schema.ts'
+
+/** @returns where jobs are kept for good */
+export function sinkOf (config: Config): 'none' | 'supabase' {
+  if (config.sink !== '') return config.sink
+  return config.supabase_url === '' ? 'none' : 'supabase'
+}
+
+/** @returns the options of createEngine, without its log */
+export function engineOptions (config: Config) {
+  return {
+    redis_url: config.redis_url,
+    prefix: config.prefix,
+    ...(config.partitions > 0 ? { partitions: config.partitions } : {}),
+    settings: {
+      control_timeout_ms: config.control_timeout_ms,
+      stall_after_ms: config.stall_after_ms,
+      abandon_after_ms: config.abandon_after_ms,
+      retention_ms: config.retention_ms,
+      sweep_interval_ms: config.sweep_interval_ms,
+      log_events_max: config.log_events_max,
+      log_bytes_max: config.log_bytes_max,
+      items_max: config.items_max,
+      rejected_max: config.rejected_max,
+      outbox_bytes_max: sinkOf(config) === 'none' ? 0 : config.outbox_bytes_max,
+      outbox_full: config.outbox_full,
+      waiting_jobs_max: config.waiting_jobs_max
+    }
+  }
+}

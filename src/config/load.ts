@@ -1,0 +1,96 @@
+// The environment becomes a frozen Config, or one error that names every fault at once. Only entry points call this.
+
+import { readFileSync } from 'node:fs'
+import { Compile } from 'typebox/compile'
+import { type Config, type Setting, settings } from './schema.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  /** A sentence for each fault, never with the value of a secret. */
+  readonly faults: readonly string[]
+
+  constructor (faults: readonly string[]) {
+    super(`The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n` +
+      faults.map(fault => `  - ${fault}`).join('\n') +
+      '\nRun with --help for every setting.')
+    this.faults = faults
+  }
+}
+
+/** Kubernetes writes the address of a service named `websocket` into WEBSOCKET_PORT, and so on. */
+const SERVICE_LINK = /^(tcp|udp|sctp):\/\//
+
+/**
+ * @param env usually process.env; an empty value counts as absent
+ * @throws ConfigError with all faults
+ */
+export function loadConfig (env: Environment): Config {
+  const faults: string[] = []
+  const config: Record<string, unknown> = {}
+  for (const setting of settings()) {
+    const read = textFor(setting, env)
+    if ('fault' in read) {
+      faults.push(read.fault)
+      continue
+    }
+    const value = valueOf(setting, read.text)
+    const fault = faultOf(setting, read.text, value)
+    if (fault === null) config[setting.key] = Array.isArray(value) ? Object.freeze(value) : value
+    else faults.push(fault)
+  }
+  if (faults.length > 0) throw new ConfigError(faults)
+  return Object.freeze(config) as Config
+}
+
+/** @returns names that begin with HEADWAY_ but are no setting: most likely misspelt */
+export function unknownSettings (env: Environment): string[] {
+  const known = new Set<string>(settings().flatMap(({ name, secret }) => secret ? [name, `${name}_FILE`] : [name]))
+  return Object.keys(env).filter(name => name.startsWith('HEADWAY_') && !known.has(name) && !isServiceLink(name, env[name]))
+}
+
+function textFor ({ name, secret, fallback }: Setting, env: Environment): { text: string } | { fault: string } {
+  const given = env[name] || undefined
+  const file = secret ? env[`${name}_FILE`] || undefined : undefined
+  if (given !== undefined && file !== undefined) return { fault: `${name} and ${name}_FILE are both set; keep one` }
+  if (file !== undefined) {
+    try {
+      return { text: readFileSync(file, 'utf8').replace(/\r?\n$/, '') }
+    } catch (error) {
+      return { fault: `${name}_FILE: ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})` }
+    }
+  }
+  if (given !== undefined) return { text: given }
+  return fallback === null ? { fault: `${name} is not set; ${secret ? `give it or ${name}_FILE` : 'give it'}` } : { text: fallback }
+}
+
+/** @returns what the schema will judge; a text that does not convert stays a text, which it refuses */
+function valueOf ({ kind }: Setting, text: string): unknown {
+  if (kind === 'integer') return /^-?\d{1,15}$/.test(text.trim()) ? Number(text) : text
+  if (kind === 'boolean') return ({ true: true, on: true, 1: true, false: false, off: false, 0: false } as Record<string, boolean>)[text.trim()] ?? text
+  return kind === 'list' ? text.split(/[\s,]+/).filter(part => part !== '') : text
+}
+
+function faultOf ({ name, kind, schema, secret }: Setting, text: string, value: unknown): string | null {
+  if (SERVICE_LINK.test(text)) {
+    return `${name}=${text} was put there by Kubernetes, for a service of that name; ` +
+      `set enableServiceLinks: false in the pod, or set ${name} yourself`
+  }
+  const check = Compile(schema)
+  if (check.Check(value)) return null
+  const shown = secret ? '' : `=${text}`
+  if (kind === 'integer' && typeof value === 'string') return `${name}${shown} must be a whole number`
+  if (kind === 'boolean') return `${name}${shown} must be true or false`
+  const allowed = allowedOf(schema)
+  return `${name}${shown} ${allowed === '' ? check.Errors(value)[0]?.message ?? 'is not allowed' : `must be of: ${allowed}`}`
+}
+
+function allowedOf (schema: object): string {
+  const { enum: own, items } = schema as { enum?: string[], items?: { enum?: string[] } }
+  return (own ?? items?.enum ?? []).filter(value => value !== '').join(', ')
+}
+
+function isServiceLink (name: string, value: string | undefined): boolean {
+  return /_(SERVICE_HOST|SERVICE_PORT(_.+)?|PORT(_\d+_.+)?)$/.test(name) || SERVICE_LINK.test(value ?? '')
+}

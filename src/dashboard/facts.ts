@@ -1,0 +1,82 @@
+// The numbers of a job: counters under the bar, and tiles.
+
+import { isTerminal } from '../protocol/states.ts'
+import type { JobView } from '../protocol/messages.ts'
+import { h, setAttribute, setText } from './dom.ts'
+import { formatCount, formatDuration, formatEstimate, formatInstant, formatRate } from './format.ts'
+import { createPulse } from './pulse.ts'
+
+export interface Facts {
+  element: HTMLElement
+  /** @param age_ms since the metrics were right: an estimate counts down between two messages */
+  update (job: JobView, age_ms: number): void
+}
+
+const COUNTERS = [
+  ['completed', 'Completed'], ['processing', 'In progress'], ['failed', 'Failed'],
+  ['skipped', 'Skipped'], ['canceled', 'Canceled'], ['waiting', 'Waiting']
+] as const
+
+export function createCounters (): Facts {
+  const values = COUNTERS.map(() => h('dd'))
+  const groups = COUNTERS.map(([name, label], n) => h('div', { class: name }, [h('dt', {}, [label]), values[n] ?? null]))
+  const element = h('dl', { class: 'counters' }, groups)
+  return {
+    element,
+    update (job) {
+      COUNTERS.forEach(([name], n) => {
+        const count = name === 'waiting' ? Math.max(0, job.items_pending - job.items_processing) : job[`items_${name}`]
+        const value = values[n]
+        if (value !== undefined) setText(value, formatCount(count))
+        if (groups[n] !== undefined) setAttribute(groups[n], 'class', count === 0 ? `${name} none` : name)
+      })
+    }
+  }
+}
+
+export function createTiles (now: () => number): Facts {
+  const pulse = createPulse(now)
+  const eta = tile('Time left')
+  const rate = tile('Items per minute', pulse.element)
+  const average = tile('Average per item')
+  const running = tile('Time running')
+  const element = h('dl', { class: 'tiles' }, [eta, rate, average, running].map(one => one.element))
+  return {
+    element,
+    update (job, ageMs) {
+      const ticking = job.state === 'running' || job.state === 'completing'
+      const remaining = job.eta_ms === null ? null : Math.max(0, job.eta_ms - (ticking ? ageMs : 0))
+      eta.set(isTerminal(job.state) ? 'Done' : formatEstimate(remaining), etaNote(job))
+      rate.set(formatRate(job.throughput_per_min), '')
+      pulse.update(job)
+      average.set(formatDuration(job.average_duration_ms_per_item), job.concurrency === null ? '' : `${job.concurrency} at a time`)
+      const stopped = isTerminal(job.state) || job.state === 'paused' || job.state === 'pending'
+      running.set(formatDuration(job.time_processing_ms + (stopped ? 0 : ageMs)), deadlineNote(job))
+    }
+  }
+}
+
+function etaNote (job: JobView): string {
+  if (isTerminal(job.state)) return job.ended_at === null ? '' : `at ${formatInstant(job.ended_at)}`
+  if (job.state === 'paused' || job.state === 'pausing') return 'after a resume'
+  if (job.rate_limited) return job.retry_at === null ? 'rate limited' : `rate limited until ${formatInstant(job.retry_at)}`
+  if (job.eta_ms === null) return job.state === 'pending' ? 'not started' : 'not enough known yet'
+  return job.finish_at === null ? '' : `about ${formatInstant(job.finish_at)}`
+}
+
+function deadlineNote (job: JobView): string {
+  if (job.processing_deadline_ms === null) return job.time_to_start_ms === null ? '' : `started after ${formatDuration(job.time_to_start_ms)}`
+  return `of ${formatDuration(job.processing_deadline_ms)} allowed`
+}
+
+function tile (label: string, drawing: Element | null = null): { element: HTMLElement, set (value: string, note: string): void } {
+  const value = h('dd', { class: 'value' })
+  const note = h('dd', { class: 'note' })
+  return {
+    element: h('div', { class: 'tile' }, [h('dt', {}, [label]), value, note, drawing]),
+    set (text, more) {
+      setText(value, text)
+      setText(note, more)
+    }
+  }
+}

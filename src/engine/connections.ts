@@ -1,0 +1,117 @@
+// Connections to Redis: one server, Sentinel or Cluster, told apart by the URL.
+
+import { Cluster, Redis } from 'ioredis'
+import { HeadwayError } from '../protocol/errors.ts'
+
+export type RedisClient = Redis | Cluster
+export type Topology = 'single' | 'cluster'
+
+/** The part of pino that the engine uses. */
+export interface Log {
+  debug (fields: object, message: string): void
+  info (fields: object, message: string): void
+  warn (fields: object, message: string): void
+  error (fields: object, message: string): void
+}
+
+export const NO_LOG: Log = { debug () {}, info () {}, warn () {}, error () {} }
+
+export interface Connections {
+  readonly topology: Topology
+  /** For commands and scripts; a command that is not answered in 2 s fails. */
+  readonly command: RedisClient
+  /** A client of its own, closed with the others. */
+  open (options?: ClientOptions): RedisClient
+  close (): void
+}
+
+const COMMAND_TIMEOUT_MS = 2000
+
+/** What clients of one process differ in. */
+export interface ClientOptions {
+  commandTimeout?: number
+  /** Null = commands wait for Redis for as long as it takes. */
+  maxRetriesPerRequest?: number | null
+  enableOfflineQueue?: boolean
+  autoResendUnfulfilledCommands?: boolean
+}
+
+interface Target {
+  topology: Topology
+  make (options: ClientOptions): RedisClient
+}
+
+/** Full jitter (AWS Architecture Blog, 2015), at most 1 s. */
+function retryDelay (times: number): number {
+  return Math.ceil(Math.random() * Math.min(1000, 50 * 2 ** Math.min(times, 10)))
+}
+
+function nodeOf (text: string, url: string): { host: string, port: number } {
+  const found = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text)
+  if (!found) throw new HeadwayError('invalid_field', `REDIS_URL names a node that cannot be read: ${JSON.stringify(text)} in ${redacted(url)}`)
+  return { host: (found[1] ?? found[2]) as string, port: Number(found[3] ?? 6379) }
+}
+
+/** A URL for messages: without user and password. */
+export function redacted (url: string): string {
+  return url.replace(/\/\/[^@/]*@/g, '//***@')
+}
+
+function targetOf (url: string): Target {
+  const sentinel = /^rediss?\+sentinel:\/\/(?:([^:@]*):([^@]*)@)?([^/]+)\/(.+)$/.exec(url)
+  if (sentinel) {
+    const [, username, password, nodes, name] = sentinel as unknown as [string, string?, string?, string?, string?]
+    const sentinels = (nodes as string).split(',').map((node) => nodeOf(node, url))
+    const login = { ...(username ? { username } : {}), ...(password ? { password } : {}) }
+    return {
+      topology: 'single',
+      make: (options) => new Redis({ ...options, ...login, retryStrategy: retryDelay, sentinels, name: name as string, ...(url.startsWith('rediss') ? { tls: {} } : {}) })
+    }
+  }
+  const cluster = /^redis(s?)(?:\+cluster)?:\/\/(?:([^:@]*):([^@]*)@)?(.+?)\/?$/.exec(url)
+  if (!cluster) throw new HeadwayError('invalid_field', `REDIS_URL must begin with redis://, rediss://, redis+cluster:// or redis+sentinel://: ${redacted(url)}`)
+  if (url.includes(',') || url.includes('+cluster')) {
+    const [, tls, username, password, list] = cluster as unknown as [string, string, string?, string?, string?]
+    const nodes = (list as string).split(',').map((node) => nodeOf(node.replace(/^rediss?:\/\//, ''), url))
+    const login = { ...(username ? { username } : {}), ...(password ? { password } : {}), ...(tls ? { tls: {} } : {}) }
+    return {
+      topology: 'cluster',
+      make: ({ enableOfflineQueue, ...options }) => new Cluster(nodes, {
+        redisOptions: { ...options, ...login },
+        ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
+        clusterRetryStrategy: retryDelay,
+        shardedSubscribers: true,
+        slotsRefreshTimeout: 2000,
+        retryDelayOnTryAgain: 50
+      })
+    }
+  }
+  return { topology: 'single', make: (options) => new Redis(url, { ...options, retryStrategy: retryDelay }) }
+}
+
+/** @throws HeadwayError invalid_field when the URL cannot be read */
+export function connect (url: string, log: Log = NO_LOG): Connections {
+  const { topology, make } = targetOf(url)
+  const clients = new Set<RedisClient>()
+  const open = (options: ClientOptions = {}): RedisClient => {
+    const client = make(options)
+    let last = ''
+    client.on('error', (error: Error) => {
+      if (error.message !== last) log.warn({ event: 'redis_error', err: error }, `Redis at ${redacted(url)}: ${error.message}`)
+      last = error.message
+    })
+    client.on('ready', () => { last = '' })
+    clients.add(client)
+    client.once('end', () => clients.delete(client))
+    return client
+  }
+  return {
+    topology,
+    command: open({ commandTimeout: COMMAND_TIMEOUT_MS, maxRetriesPerRequest: 3 }),
+    open,
+    close () {
+      for (const client of clients) client.disconnect()
+      clients.clear()
+    }
+  }
+}

@@ -1,0 +1,96 @@
+// One call of the reducer, and how many entries the next one may take.
+
+import type { Connections } from './connections.ts'
+import type { Keys } from './keys.ts'
+import { loadScript, replyOf } from './script.ts'
+import type { EngineSettings } from './settings.ts'
+
+export type DrainWord = 'ok' | 'absent' | 'torn' | 'replica_changed' | 'held' | 'newer_format'
+
+export interface DrainResult {
+  word: DrainWord
+  /** Entries read. */
+  consumed: number
+  /** Id of the last entry read so far. */
+  cursor: string
+  /** True when there may be more behind the cursor. */
+  more: boolean
+  /** Time in Redis, by its own clock. */
+  elapsed_us: number
+  applied: number
+  repeated: number
+  ignored: number
+  rejected: number
+  gaps: number
+  timers: number
+}
+
+export interface DrainOptions {
+  /** 0 or absent = Redis's own clock. */
+  now_ms?: number
+  /** The call ends with the entry that reaches it. */
+  events_max?: number
+  jobs_max?: number
+}
+
+export interface DrainParams { connections: Connections, keys: Keys, settings: EngineSettings }
+
+export type Drain = (partition: number, options?: DrainOptions) => Promise<DrainResult>
+
+export const EVENTS_MIN = 16
+export const EVENTS_MAX = 256
+export const JOBS_MAX = 64
+
+const script = loadScript('drain.lua')
+
+export function createDrain ({ connections, keys, settings }: DrainParams): Drain {
+  const fixed = {
+    publish: connections.topology === 'cluster' ? 'SPUBLISH' : 'PUBLISH',
+    partitions: keys.partitions,
+    control_timeout_ms: settings.control_timeout_ms,
+    stall_after_ms: settings.stall_after_ms,
+    abandon_after_ms: settings.abandon_after_ms,
+    retention_ms: settings.retention_ms,
+    log_events_max: settings.log_events_max,
+    log_bytes_max: settings.log_bytes_max,
+    items_max: settings.items_max,
+    rejected_max: settings.rejected_max,
+    outbox_bytes_max: settings.outbox_bytes_max,
+    outbox_hold: settings.outbox_full === 'hold' ? 1 : 0,
+    waiting_jobs_max: settings.waiting_jobs_max
+  }
+  return async (partition, { now_ms = 0, events_max = EVENTS_MAX, jobs_max = JOBS_MAX } = {}) => {
+    const reply = replyOf(script, await script.run(connections.command, { ...keys.partition(partition) }, {
+      ...fixed, job_prefix: keys.jobPrefix(partition), tenant_prefix: keys.tenantPrefix(partition), partition, now_ms, events_max, jobs_max
+    }))
+    const number = (at: number): number => Number(reply[at] ?? 0)
+    return {
+      word: reply[0] as DrainWord,
+      consumed: number(1),
+      cursor: String(reply[2] ?? ''),
+      more: number(3) === 1,
+      elapsed_us: number(4),
+      applied: number(5),
+      repeated: number(6),
+      ignored: number(7),
+      rejected: number(8),
+      gaps: number(9),
+      timers: number(10)
+    }
+  }
+}
+
+const CALL_US = 1000
+
+/**
+ * Keeps a call at about 1 ms of Redis, so that nobody else waits long: halves above twice that, grows by a quarter
+ * while calls are short and full.
+ *
+ * @param events_max what the last call was allowed
+ * @returns what the next one is, EVENTS_MIN to EVENTS_MAX
+ */
+export function nextEventsMax (events_max: number, { more, elapsed_us }: DrainResult): number {
+  if (elapsed_us > 2 * CALL_US) return Math.max(EVENTS_MIN, events_max >> 1)
+  if (more && elapsed_us < CALL_US) return Math.min(EVENTS_MAX, events_max + Math.max(4, events_max >> 2))
+  return events_max
+}

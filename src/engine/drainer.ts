@@ -1,0 +1,118 @@
+// Keeps partitions drained: woken by their streams, and by a sweep over all of them that also drives the timers.
+// Per partition one call at a time; any number of gateways may do the same at once.
+
+import type { Connections, Log } from './connections.ts'
+import { EVENTS_MAX, nextEventsMax } from './drain.ts'
+import type { Drain, DrainResult } from './drain.ts'
+import type { Keys } from './keys.ts'
+import { bumpEpoch, createPartition } from './partitions.ts'
+import { loadScript, replyOf } from './script.ts'
+import { createWake } from './wake.ts'
+
+export interface Drainer {
+  start (): void
+  stop (): Promise<void>
+  /** One call of the reducer, with what its answer asks for (creation, a new epoch). For callers that wait for an entry. */
+  once (partition: number): Promise<DrainResult>
+}
+
+export interface DrainerParams { connections: Connections, keys: Keys, drain: Drain, log: Log, sweep_interval_ms: number }
+
+const TORN_RETRY_MS = 25
+const FORGET_INTERVAL_MS = 60_000
+const PRODUCER_SILENT_MS = 3_600_000
+
+const forgetScript = loadScript('forget_producers.lua')
+
+export function createDrainer ({ connections, keys, drain, log, sweep_interval_ms }: DrainerParams): Drainer {
+  const events_max = new Array<number>(keys.partitions).fill(EVENTS_MAX >> 1)
+  const running = new Map<number, Promise<void>>()
+  const positions = new Map<number, string>()
+  const warned = new Map<number, string>()
+  const timers = new Set<NodeJS.Timeout>()
+  let stopped = true
+
+  async function once (partition: number): Promise<DrainResult> {
+    const allowed = events_max[partition] as number
+    const result = await drain(partition, { events_max: allowed })
+    if (result.word === 'absent') {
+      if (await createPartition(connections.command, keys, partition)) log.info({ event: 'partition_created', partition }, 'partition created')
+    } else if (result.word === 'replica_changed') {
+      const epoch = await bumpEpoch(connections.command, keys, partition)
+      log.warn({ event: 'epoch_changed', partition, epoch }, 'another Redis answers: writes may be lost, every watcher starts from a snapshot')
+    } else {
+      events_max[partition] = nextEventsMax(allowed, result)
+    }
+    if (result.word !== 'ok') warnOnce(partition, result.word)
+    else warned.delete(partition)
+    return result
+  }
+
+  function warnOnce (partition: number, word: string): void {
+    if (warned.get(partition) === word) return
+    warned.set(partition, word)
+    const meaning: Record<string, string> = {
+      torn: 'keys of the partition are missing: its slot is on the move, or something deleted them; trying again',
+      held: 'the outbox is full and HEADWAY_OUTBOX_FULL=hold: nothing is reduced until the persister has caught up',
+      newer_format: 'the stream holds entries of a newer build: upgrade gateways before workers'
+    }
+    if (meaning[word]) log.warn({ event: `drain_${word}`, partition }, meaning[word])
+  }
+
+  async function untilEmpty (partition: number): Promise<void> {
+    for (let failures = 0; !stopped;) {
+      try {
+        const { word, more } = await once(partition)
+        if (word === 'ok' && !more) return
+        if (word === 'held' || word === 'newer_format') return
+        if (word === 'torn') await new Promise((resolve) => setTimeout(resolve, TORN_RETRY_MS * (1 + Math.random())))
+      } catch (error) {
+        if (stopped || ++failures === 3) return // the sweep comes back
+        log.debug({ event: 'drain_failed', partition, err: error }, 'a drain failed')
+        await new Promise((resolve) => setTimeout(resolve, TORN_RETRY_MS * 2 ** failures * (1 + Math.random())))
+      }
+    }
+  }
+
+  function kick (partition: number): Promise<void> {
+    const active = running.get(partition)
+    if (active) return active
+    const done = untilEmpty(partition).finally(() => running.delete(partition))
+    running.set(partition, done)
+    return done
+  }
+
+  // A busy partition must not keep the blocked read of all others waiting, nor be asked for in a tight loop.
+  const woken = (partition: number): Promise<void> => Promise.race([kick(partition), new Promise<void>((resolve) => setTimeout(resolve, 2))])
+
+  const wake = createWake({ connections, keys, log, woken })
+
+  async function forget (): Promise<void> {
+    for (let partition = 0; partition < keys.partitions && !stopped; partition++) {
+      const { meta, producers } = keys.partition(partition)
+      const reply = replyOf(forgetScript, await forgetScript.run(connections.command, { meta, producers },
+        { position: positions.get(partition) ?? '0', silent_ms: PRODUCER_SILENT_MS }))
+      positions.set(partition, String(reply[1]))
+    }
+  }
+
+  return {
+    once,
+    start () {
+      if (!stopped) return
+      stopped = false
+      timers.add(setInterval(() => {
+        for (let partition = 0; partition < keys.partitions; partition++) void kick(partition)
+      }, sweep_interval_ms))
+      timers.add(setInterval(() => { forget().catch((error: unknown) => log.debug({ event: 'forget_failed', err: error }, 'will try again')) }, FORGET_INTERVAL_MS))
+      wake.start()
+    },
+    async stop () {
+      stopped = true
+      for (const timer of timers) clearInterval(timer)
+      timers.clear()
+      wake.stop()
+      await Promise.allSettled(running.values())
+    }
+  }
+}

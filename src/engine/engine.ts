@@ -1,0 +1,124 @@
+// The engine put together: what gateways, the persister and tests call. It alone knows Redis.
+
+import { connect, NO_LOG } from './connections.ts'
+import type { Connections, Log, Topology } from './connections.ts'
+import { createDrain } from './drain.ts'
+import type { DrainOptions, DrainResult } from './drain.ts'
+import { createDrainer } from './drainer.ts'
+import type { Drainer } from './drainer.ts'
+import { createFeed } from './feed.ts'
+import type { Feed } from './feed.ts'
+import { createIngest } from './ingest.ts'
+import type { Ingest } from './ingest.ts'
+import { createKeys } from './keys.ts'
+import type { Keys } from './keys.ts'
+import { createListJobs } from './list.ts'
+import type { ListJobs } from './list.ts'
+import { agreeOnPartitions, createPartition } from './partitions.ts'
+import { createReads } from './reads.ts'
+import type { Reads } from './reads.ts'
+import { DEFAULT_SETTINGS } from './settings.ts'
+import type { EngineSettings } from './settings.ts'
+
+export type { Log, Topology } from './connections.ts'
+export type { DrainOptions, DrainResult, DrainWord } from './drain.ts'
+export type { SubmitOptions, SubmitResult } from './ingest.ts'
+export type { JobPage, ListedJob } from './list.ts'
+export type { EngineJob, FeedMessage } from './packed.ts'
+export type { ItemPage, ItemQuery, JobQuery, JobRead, LogRead } from './reads.ts'
+export type { EngineSettings } from './settings.ts'
+
+export interface EngineOptions {
+  /** redis://, rediss://; a comma-separated list is a Cluster; redis+sentinel://h1:p,h2:p/<name of the primary> */
+  redis_url: string
+  /** Default hw. Without braces. */
+  prefix?: string
+  /** A power of two, fixed with the first start. Default: what is stored; for a new deployment 8, on a Cluster 64. */
+  partitions?: number
+  settings?: Partial<EngineSettings>
+  log?: Log
+}
+
+export interface Engine extends Reads, Ingest, Feed {
+  readonly topology: Topology
+  /** Known after start(). */
+  readonly partitions: number
+  readonly keys: Keys
+  readonly connections: Connections
+  listJobs: ListJobs
+  /** One call of the reducer, nothing besides. */
+  drain (partition: number, options?: DrainOptions): Promise<DrainResult>
+  /** @param options drain: false = never drains by itself, except for submit() */
+  start (options?: { drain?: boolean }): Promise<void>
+  /** Idempotent. */
+  stop (): Promise<void>
+  /** Whether Redis answers within 2 s. */
+  ping (): Promise<boolean>
+}
+
+interface Parts {
+  keys: Keys
+  reads: Reads
+  ingest: Ingest
+  feed: Feed
+  listJobs: ListJobs
+  drainer: Drainer
+  drain: (partition: number, options?: DrainOptions) => Promise<DrainResult>
+}
+
+export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, log = NO_LOG }: EngineOptions): Engine {
+  const connections = connect(redis_url, log)
+  const chosen: EngineSettings = { ...DEFAULT_SETTINGS, ...settings }
+  let parts: Parts | undefined
+  const started = (): Parts => {
+    if (parts === undefined) throw new Error('the engine was not started: call start() first')
+    return parts
+  }
+
+  function assemble (keys: Keys): Parts {
+    const drain = createDrain({ connections, keys, settings: chosen })
+    const drainer = createDrainer({ connections, keys, drain, log, sweep_interval_ms: chosen.sweep_interval_ms })
+    return {
+      keys,
+      drain,
+      drainer,
+      ingest: createIngest({ connections, keys, drainer }),
+      reads: createReads({ connections, keys }),
+      listJobs: createListJobs({ connections, keys }),
+      feed: createFeed({ connections, keys, log })
+    }
+  }
+
+  return {
+    topology: connections.topology,
+    connections,
+    get partitions () { return started().keys.partitions },
+    get keys () { return started().keys },
+    async start ({ drain = true } = {}) {
+      const keys = createKeys(prefix, await agreeOnPartitions(connections, prefix, partitions))
+      for (let n = 0; n < keys.partitions; n++) await createPartition(connections.command, keys, n)
+      parts ??= assemble(keys)
+      if (drain) parts.drainer.start()
+    },
+    async stop () {
+      await parts?.drainer.stop()
+      connections.close()
+    },
+    async ping () {
+      try {
+        return await connections.command.ping() === 'PONG'
+      } catch {
+        return false
+      }
+    },
+    drain: (partition, options) => started().drain(partition, options),
+    append: (events) => started().ingest.append(events),
+    submit: (event, options) => started().ingest.submit(event, options),
+    readJob: (tenant, id) => started().reads.readJob(tenant, id),
+    readItems: (tenant, id, query) => started().reads.readItems(tenant, id, query),
+    readLog: (tenant, id, after_seq) => started().reads.readLog(tenant, id, after_seq),
+    listJobs: (tenant, query) => started().listJobs(tenant, query),
+    subscribe: (tenant, id, listener) => started().feed.subscribe(tenant, id, listener),
+    onInterrupted: (listener) => started().feed.onInterrupted(listener)
+  }
+}

@@ -1,0 +1,43 @@
+#!lua flags=allow-oom
+-- create_partition.lua: the nine permanent keys of a partition, when `meta` is absent: a new partition, or a wiped one.
+-- What is there stays (a worker may have written to ingest before any gateway ran). Idempotent.
+--
+-- KEYS[1] ingest     STREAM
+-- KEYS[2] meta       HASH
+-- KEYS[3] agenda     ZSET
+-- KEYS[4] jobs       ZSET
+-- KEYS[5] outbox     STREAM
+-- KEYS[6] dirty      ZSET
+-- KEYS[7] answers    STREAM
+-- KEYS[8] rejected   STREAM
+-- KEYS[9] producers  HASH
+-- ARGV[1] now_ms     int  0 = Redis's own clock
+--
+-- Returns {word}: created, or exists
+
+if redis.call('EXISTS', KEYS[2]) == 1 then return { 'exists' } end
+local time = redis.call('TIME')
+local now = ARGV[1] + 0
+if now == 0 then now = time[1] * 1000 + math.floor(time[2] / 1000) end
+
+-- An empty stream made with `*` would refuse the explicit ids that follow.
+for _, key in ipairs({ KEYS[1], KEYS[5], KEYS[7], KEYS[8] }) do
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('XADD', key, '0-1', 'x', 'x')
+    redis.call('XTRIM', key, 'MAXLEN', 0)
+  end
+end
+for _, key in ipairs({ KEYS[3], KEYS[6] }) do redis.call('ZADD', key, 'NX', '+inf', '-') end
+redis.call('ZADD', KEYS[4], 'NX', 0, '-')
+redis.call('HSETNX', KEYS[9], '-', '0\t0')
+pcall(redis.call, 'XGROUP', 'CREATE', KEYS[1], 'headway', '0')
+
+local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+local epoch = string.format('%.0f', now + 60000) -- ahead of whatever a wiped partition had issued
+local last = redis.call('XREVRANGE', KEYS[5], '+', '-', 'COUNT', 1)
+local change = last[1] and string.match(last[1][1], '^%d+') or '0'
+local clock = string.format('%.0f', now)
+redis.call('HSET', KEYS[2],
+  '_', table.concat({ '1', '0-0', '0', '0', clock, change, epoch, '0', '0' }, '\t'),
+  'ep', epoch, 'rid', replid, 'ob', change .. '-0', 'obb', '0')
+return { 'created' }

@@ -1,0 +1,34 @@
+#!lua flags=no-writes
+-- read_job.lua: what a new watcher needs, as one consistent view: the job and the items that were logged last.
+--
+-- KEYS[1] job         HASH
+-- KEYS[2] meta        HASH
+-- ARGV[1] items_max   int  items wanted, newest first
+-- ARGV[2] chunks_max  int  chunks of the log looked through for them
+--
+-- Returns {'ok', header, registration, gap_ms, partition_epoch, now_ms, ids, records} or {'unknown_job'}
+
+local stored = redis.call('HMGET', KEYS[1], '_', 'r')
+if not stored[1] then return { 'unknown_job' } end
+local meta = redis.call('HMGET', KEYS[2], '_', 'ep')
+local time = redis.call('TIME')
+local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
+local gap_ms = meta[1] and string.match(meta[1], '^[^\t]*\t[^\t]*\t([^\t]*)') or '0'
+
+local first, last = string.match(stored[1], '\t(%d+),(%d+),%d+,%d+,%d+,%d+\t[^\t]*$')
+local ids, fields, seen = {}, {}, {}
+local oldest = math.max(first, last - ARGV[2] + 1)
+for n = last + 0, oldest, -1 do
+  if n < 1 or #ids >= ARGV[1] + 0 then break end
+  local lines = {}
+  for line in string.gmatch(redis.call('HGET', KEYS[1], 'l:' .. n) or '', '[^\n]+') do lines[#lines + 1] = line end
+  for at = #lines, 2, -1 do
+    local id = string.match(lines[at], '^[qscfkxr]\t[^\t]*\t[^\t]*\t([^\t]*)')
+    if id and not seen[id] and #ids < ARGV[1] + 0 then
+      seen[id] = true
+      ids[#ids + 1], fields[#fields + 1] = id, 'i:' .. id
+    end
+  end
+end
+local records = #fields > 0 and redis.call('HMGET', KEYS[1], unpack(fields)) or {}
+return { 'ok', stored[1], stored[2], gap_ms, meta[2] or '0', now, ids, records }

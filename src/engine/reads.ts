@@ -1,0 +1,99 @@
+// Reads of jobs, items and logs. One script each where a torn view would hurt; plain commands for lists.
+
+import { HeadwayError } from '../protocol/errors.ts'
+import type { Registration, StoredItem, StoredJob } from '../protocol/job.ts'
+import { SNAPSHOT_ITEMS_MAX } from '../protocol/limits.ts'
+import type { LoggedEvent } from '../protocol/logged-event.ts'
+import type { ItemState, JobState } from '../protocol/states.ts'
+import type { Connections } from './connections.ts'
+import type { Keys } from './keys.ts'
+import { decodeHeader, decodeItem, decodeLogChunk, decodeRegistration } from './packed.ts'
+import type { EngineJob } from './packed.ts'
+import { loadScript, replyOf } from './script.ts'
+
+export interface JobRead {
+  job: EngineJob
+  registration: Registration
+  /** Those logged last, newest first, at most 50. */
+  items: StoredItem[]
+  /** Distinct items seen. */
+  items_seen: number
+  /** Redis's clock, wall ms. */
+  now_ms: number
+}
+
+export interface ItemPage {
+  job: StoredJob
+  items: StoredItem[]
+  /** Null at the end. A page that was filtered by state may be short, even empty, and yet have a next one. */
+  next_cursor: string | null
+}
+
+export interface LogRead {
+  job: StoredJob
+  /** With seq > after, oldest first. */
+  events: LoggedEvent[]
+  /** True when the log no longer reaches back: the watcher needs a snapshot. */
+  truncated: boolean
+}
+
+export interface ItemQuery { cursor?: string, limit: number, state?: ItemState }
+export interface JobQuery { cursor?: string, limit: number, state?: JobState }
+
+const SCAN_MAX = 2000
+const SNAPSHOT_CHUNKS_MAX = 50
+
+const jobScript = loadScript('read_job.lua')
+const itemsScript = loadScript('read_items.lua')
+const logScript = loadScript('read_log.lua')
+
+export interface Reads {
+  readJob (tenant: string, id: string): Promise<JobRead | null>
+  readItems (tenant: string, id: string, query: ItemQuery): Promise<ItemPage | null>
+  readLog (tenant: string, id: string, after_seq: number): Promise<LogRead | null>
+}
+
+export function createReads ({ connections, keys }: { connections: Connections, keys: Keys }): Reads {
+  const redis = connections.command
+  const named = (tenant: string, id: string): { job: string, meta: string } => {
+    const { partition, key } = keys.job(tenant, id)
+    return { job: key, meta: keys.partition(partition).meta }
+  }
+  return {
+    async readJob (tenant, id) {
+      const reply = replyOf(jobScript, await jobScript.run(redis, named(tenant, id), { items_max: SNAPSHOT_ITEMS_MAX, chunks_max: SNAPSHOT_CHUNKS_MAX }))
+      if (reply[0] === 'unknown_job') return null
+      const [, header, registration, gap_ms, partition_epoch, now_ms, ids, records] = reply as [string, string, string, string, string, string, string[], (string | null)[]]
+      const job = decodeHeader(header, { tenant, id, gap_ms: Number(gap_ms), partition_epoch: Number(partition_epoch) })
+      return { job, registration: decodeRegistration(registration), items: itemsOf(ids, records), items_seen: job.store.items_seen, now_ms: Number(now_ms) }
+    },
+    async readItems (tenant, id, { cursor, limit, state }) {
+      if (cursor !== undefined && !/^\d{1,9}$/.test(cursor)) throw new HeadwayError('invalid_field', `cursor ${JSON.stringify(cursor)} is not one that a page of items gave`)
+      const reply = replyOf(itemsScript, await itemsScript.run(redis, named(tenant, id), { index: cursor ?? 0, limit, state: state ?? '', scan_max: SCAN_MAX }))
+      if (reply[0] === 'unknown_job') return null
+      const [, header, gap_ms, partition_epoch, next, ids, records] = reply as [string, string, string, string, string, string[], (string | null)[]]
+      return {
+        job: decodeHeader(header, { tenant, id, gap_ms: Number(gap_ms), partition_epoch: Number(partition_epoch) }),
+        items: itemsOf(ids, records),
+        next_cursor: next === '' ? null : next
+      }
+    },
+    async readLog (tenant, id, after_seq) {
+      const reply = replyOf(logScript, await logScript.run(redis, named(tenant, id), { after_seq }))
+      if (reply[0] === 'unknown_job') return null
+      const [, header, gap_ms, partition_epoch, truncated, chunks] = reply as [string, string, string, string, number, string[]]
+      return {
+        job: decodeHeader(header, { tenant, id, gap_ms: Number(gap_ms), partition_epoch: Number(partition_epoch) }),
+        events: chunks.flatMap((chunk) => decodeLogChunk(chunk).events).filter(({ seq }) => seq > after_seq),
+        truncated: truncated === 1
+      }
+    }
+  }
+}
+
+function itemsOf (ids: string[], records: (string | null)[]): StoredItem[] {
+  return ids.flatMap((id, at) => {
+    const record = records[at]
+    return record ? [decodeItem(id, record)] : []
+  })
+}

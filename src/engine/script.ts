@@ -1,0 +1,74 @@
+// Lua scripts as functions: the header of a script names its keys and arguments, so callers never count positions,
+// and `-- #include lib/x.lua` puts shared pieces together.
+
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { HeadwayError } from '../protocol/errors.ts'
+
+/** The part of ioredis (Redis or Cluster) that runs scripts. */
+export interface ScriptRunner {
+  evalsha (sha: string, keys: number, ...args: (string | number)[]): Promise<unknown>
+  eval (source: string, keys: number, ...args: (string | number)[]): Promise<unknown>
+}
+
+export interface Script {
+  readonly name: string
+  readonly source: string
+  readonly sha: string
+  readonly keyNames: readonly string[]
+  readonly argNames: readonly string[]
+  /** @throws RangeError when a name of the header is missing; the error of Redis otherwise */
+  run (redis: ScriptRunner, keys: Readonly<Record<string, string>>, args?: Readonly<Record<string, string | number>>): Promise<unknown>
+}
+
+const LUA = new URL('lua/', import.meta.url)
+
+function readSource (file: string): string {
+  return readFileSync(new URL(file, LUA), 'utf8').replace(/^-- #include (\S+)$/gm, (_, included: string) => readSource(included))
+}
+
+function namesOf (source: string, list: 'KEYS' | 'ARGV'): string[] {
+  const names: string[] = []
+  for (const [, position, name] of source.matchAll(new RegExp(`^-- ${list}\\[(\\d+)\\] (\\w+)`, 'gm'))) {
+    names[Number(position) - 1] = name as string
+  }
+  return names
+}
+
+function ordered (script: string, names: readonly string[], values: Readonly<Record<string, string | number>>): (string | number)[] {
+  return names.map((name) => {
+    const value = values[name]
+    if (value === undefined) throw new RangeError(`${script} needs ${name}, which was not given`)
+    return value
+  })
+}
+
+/** @param file name in src/engine/lua */
+export function loadScript (file: string): Script {
+  const source = readSource(file)
+  const sha = createHash('sha1').update(source).digest('hex')
+  const keyNames = namesOf(source, 'KEYS')
+  const argNames = namesOf(source, 'ARGV')
+  return {
+    name: file,
+    source,
+    sha,
+    keyNames,
+    argNames,
+    async run (redis, keys, args = {}) {
+      const values = [...ordered(file, keyNames, keys), ...ordered(file, argNames, args)]
+      try {
+        return await redis.evalsha(sha, keyNames.length, ...values)
+      } catch (error) {
+        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
+        return await redis.eval(source, keyNames.length, ...values)
+      }
+    }
+  }
+}
+
+/** @throws HeadwayError internal when a loaded script and this build differ; a retry cannot help */
+export function replyOf (script: Script, reply: unknown): unknown[] {
+  if (Array.isArray(reply) && typeof reply[0] === 'string') return reply
+  throw new HeadwayError('internal', `${script.name} answered ${JSON.stringify(reply)}, which this build does not know`)
+}

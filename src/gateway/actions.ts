@@ -1,0 +1,126 @@
+// What a client may say on a socket; each message gets an ack, a pong or an error with its `id`. Unknown fields are ignored, as
+// in all of v1, but not on control: a misspelt `reason` of a cancel should be told, not swallowed.
+
+import { randomUUID } from 'node:crypto'
+import type { Logger } from 'pino'
+import type { Engine } from '../engine/engine.ts'
+import { HeadwayError } from '../protocol/errors.ts'
+import { isId } from '../protocol/ids.ts'
+import { CONFIRM_MS_MAX } from '../protocol/limits.ts'
+import type { ClientMessage } from '../protocol/messages.ts'
+import { FRAMES } from '../protocol/schema/control.ts'
+import { createValidator, type Validate } from '../protocol/schema/validate.ts'
+import type { ControlAction } from '../protocol/states.ts'
+import { requireScope } from './auth.ts'
+import { isObject, parseJson } from './json.ts'
+import { toHeadwayError } from './problem.ts'
+import type { Session } from './session.ts'
+
+/** Frames that are no message at all, after which the socket is closed. */
+const MALFORMED_MAX = 5
+
+export interface ActionsOptions {
+  engine: Pick<Engine, 'submit'>
+  log: Logger
+}
+
+/** Handles one frame; `onAuthenticated` is called when the socket gets its first token. */
+export type Actions = (session: Session, bytes: Buffer, onAuthenticated: () => void) => void
+
+export function createActions ({ engine, log }: ActionsOptions): Actions {
+  const validators = new Map<string, Validate>(Object.entries(FRAMES).map(([action, schema]) => [action, createValidator(schema)]))
+  const malformed = new WeakMap<Session, number>()
+
+  function read (message: Record<string, unknown>): ClientMessage {
+    const { action } = message
+    const validate = typeof action === 'string' ? validators.get(action) : undefined
+    if (validate === undefined) throw new HeadwayError('unknown_action', `There is no action ${String(JSON.stringify(action)).slice(0, 64)}.`)
+    const checked = validate(isControl(action) ? message : knownFields(action as keyof typeof FRAMES, message))
+    if ('error' in checked) throw checked.error
+    return checked.value as ClientMessage
+  }
+
+  async function authenticate (session: Session, token: string, id: string | null, onAuthenticated: () => void): Promise<void> {
+    const first = session.identity === null
+    try {
+      await session.authenticate(token)
+    } catch (error) {
+      session.fail(id, error)
+      if (first) session.close(toHeadwayError(error).status === 403 ? 4403 : 4401, 'The token is not valid here.')
+      return
+    }
+    session.ack({ id, action: 'authenticate' })
+    if (first) onAuthenticated()
+  }
+
+  async function control (session: Session, message: Extract<ClientMessage, { action: ControlAction }>, id: string | null): Promise<void> {
+    const { action, job_id: jobId, reason = null } = message
+    const identity = session.allowed()
+    requireScope(identity, 'jobs:control')
+    const result = await engine.submit({
+      type: 'job.control',
+      tenant: identity.tenant_id,
+      job: jobId,
+      cid: isId(id) ? id : undefined,
+      data: { action, reason }
+    }, { request_id: randomUUID(), timeout_ms: CONFIRM_MS_MAX })
+    if (result.outcome === 'refused') throw new HeadwayError(result.code, result.detail, { allowed: result.allowed })
+    const data = result.outcome === 'unconfirmed'
+      ? { effect: 'unconfirmed' }
+      : { effect: result.effect, state: result.state, rev: result.rev, request_id: result.request_id }
+    session.ack({ id, action, job_id: jobId, data })
+  }
+
+  async function run (session: Session, message: ClientMessage, id: string | null, onAuthenticated: () => void): Promise<void> {
+    switch (message.action) {
+      case 'subscribe': {
+        const { action, job_id: jobId, wait_ms: waitMs = 0 } = message
+        return session.subscribe(jobId, waitMs, () => session.ack({ id, action, job_id: jobId }))
+      }
+      case 'unsubscribe':
+        session.unsubscribe(message.job_id)
+        return session.ack({ id, action: message.action, job_id: message.job_id })
+      case 'authenticate':
+        return authenticate(session, message.token, id, onAuthenticated)
+      case 'ping':
+        return session.send({ type: 'pong', id, ts: new Date().toISOString() })
+      default:
+        return control(session, message, id)
+    }
+  }
+
+  function refuseForm (session: Session, error: unknown): void {
+    session.fail(null, error)
+    const count = (malformed.get(session) ?? 0) + 1
+    malformed.set(session, count)
+    if (count >= MALFORMED_MAX) session.close(4400, 'Too many malformed messages.')
+  }
+
+  return (session, bytes, onAuthenticated) => {
+    let message: unknown
+    try {
+      message = parseJson(bytes)
+    } catch (error) {
+      return refuseForm(session, error)
+    }
+    if (!isObject(message)) {
+      return refuseForm(session, new HeadwayError('malformed_message', 'A message is a JSON object with an action.'))
+    }
+    const id = typeof message.id === 'string' && message.id.length <= 128 ? message.id : null
+    const jobId = isId(message.job_id) ? message.job_id : undefined
+    const given = message
+    Promise.try(() => run(session, read(given), id, onAuthenticated)).catch((error: unknown) => {
+      const known = toHeadwayError(error)
+      if (known.code === 'internal') log.error({ err: error, action: given.action }, 'an action failed')
+      session.fail(id, known, jobId)
+    })
+  }
+}
+
+function isControl (action: unknown): boolean {
+  return action === 'pause' || action === 'resume' || action === 'cancel'
+}
+
+function knownFields (action: keyof typeof FRAMES, message: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.keys(FRAMES[action].properties).filter(name => name in message).map(name => [name, message[name]]))
+}

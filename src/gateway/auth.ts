@@ -1,0 +1,91 @@
+// Who is asking: an HS256 token becomes a tenant and its scopes. The list of algorithms is fixed here, never read from a token.
+
+import { createSecretKey, type KeyObject } from 'node:crypto'
+import { errors, type JWTPayload, jwtVerify } from 'jose'
+import { HeadwayError } from '../protocol/errors.ts'
+import { isId } from '../protocol/ids.ts'
+
+/** jobs:read sees, jobs:control pauses, resumes and cancels, jobs:write is a worker's. */
+export type Scope = 'jobs:read' | 'jobs:control' | 'jobs:write'
+
+/** Clocks differ: a token is taken this long after its end, and this long before its start. */
+export const LEEWAY_S = 60
+
+const ALGORITHMS = ['HS256']
+
+export interface Identity {
+  tenant_id: string
+  scopes: ReadonlySet<string>
+  /** Wall ms at which sockets of this token end, leeway included; null = never. */
+  expires_at: number | null
+}
+
+export interface AuthOptions {
+  jwt_secret: string
+  /** Path of the claim that names the tenant, joined by dots. */
+  tenant_claim: string
+  /** Scopes of a token without a `scope` claim. */
+  user_scopes: readonly Scope[]
+}
+
+export interface Auth {
+  /** @throws HeadwayError unauthorized or token_expired (401), forbidden (403) when the token names no tenant */
+  verify: (token: string) => Promise<Identity>
+}
+
+export function createAuth (options: AuthOptions): Auth {
+  const key = createSecretKey(options.jwt_secret, 'utf8')
+  const path = options.tenant_claim.split('.')
+  const defaults: ReadonlySet<string> = new Set(options.user_scopes)
+  return {
+    async verify (token) {
+      const claims = await claimsOf(token, key)
+      const tenant = at(claims, path)
+      if (!isId(tenant)) {
+        throw new HeadwayError('forbidden', `The token's claim ${options.tenant_claim} names no tenant; it must be an identifier.`)
+      }
+      return {
+        tenant_id: tenant,
+        scopes: scopesOf(claims.scope) ?? defaults,
+        expires_at: claims.exp === undefined ? null : (claims.exp + LEEWAY_S) * 1_000
+      }
+    }
+  }
+}
+
+/** @throws HeadwayError forbidden */
+export function requireScope (identity: Identity, scope: Scope): void {
+  if (!identity.scopes.has(scope)) throw new HeadwayError('forbidden', `The token lacks the scope ${scope}.`)
+}
+
+/** @returns the token of an Authorization header; null when there is none of type Bearer */
+export function bearerOf (header: string | undefined): string | null {
+  return /^Bearer +([^\s]+) *$/i.exec(header ?? '')?.[1] ?? null
+}
+
+async function claimsOf (token: string, key: KeyObject): Promise<JWTPayload> {
+  try {
+    const { payload } = await jwtVerify(token, key, { algorithms: ALGORITHMS, clockTolerance: LEEWAY_S })
+    return payload
+  } catch (error) {
+    // The cause stays out: jose puts claims into its errors, and causes are logged.
+    if (error instanceof errors.JWTExpired) throw new HeadwayError('token_expired', 'The token has expired; get a new one.')
+    if (error instanceof errors.JOSEError) throw new HeadwayError('unauthorized', 'The token is not valid here; get a new one.')
+    throw error
+  }
+}
+
+function at (claims: JWTPayload, path: readonly string[]): unknown {
+  let value: unknown = claims
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+    value = (value as Record<string, unknown>)[name]
+  }
+  return value
+}
+
+/** @returns null when the token has no scope claim; one of another form grants nothing */
+function scopesOf (claim: unknown): ReadonlySet<string> | null {
+  if (claim === undefined) return null
+  return new Set(typeof claim === 'string' ? claim.split(' ') : [])
+}

@@ -1,0 +1,305 @@
+// A room: the sockets of this gateway that watch one job, and the position all of them have reached.
+//
+// Joining without a race: the channel is heard first, then the job is read, and what arrives meanwhile is kept in a buffer
+// that belongs to the read; who joins during a read shares it. The snapshot goes out, then what in the buffer is newer.
+// Live members never wait for a join. They wait only for a *recheck*: a message that does not continue the position, or a
+// connection that was lost, means that something may be missing. Then the room falls silent, reads the job again, and sends
+// a snapshot with `reset: true` when it is not where the room stood.
+
+import type { Engine, FeedMessage, JobRead } from '../engine/engine.ts'
+import { HeadwayError } from '../protocol/errors.ts'
+import type { Registration, StoredJob } from '../protocol/job.ts'
+import { snapshotMessage } from '../protocol/view.ts'
+import { encodeUpdate, type Shown, shownOf } from './encode.ts'
+import { toHeadwayError } from './problem.ts'
+
+/** Messages kept during one read. Beyond: they are dropped and the job is read again, which covers them. */
+const BUFFER_MESSAGES_MAX = 1_000
+const RETRY_MS_MIN = 250
+const RETRY_MS_MAX = 5_000
+
+export interface Member {
+  /** Called once, right before the snapshot. */
+  joined: () => void
+  /** One encoded message; the same string goes to every member. */
+  send: (text: string) => void
+  /** Nothing more will come: null when a job that was watched has left Redis, else why it cannot be watched. */
+  ended: (why: HeadwayError | null) => void
+}
+
+export interface RoomOptions {
+  engine: Pick<Engine, 'subscribe' | 'readJob'>
+  tenant_id: string
+  job_id: string
+  /** Called once, when nobody is left. */
+  onEmpty: () => void
+}
+
+export interface Room {
+  /**
+   * @param waitMs how long a job that is not registered yet is waited for; 0 = it is unknown
+   * @returns leave; the member hears nothing of it
+   */
+  join: (member: Member, waitMs: number) => () => void
+  /** Something may have been missed: reads the job again and tells the members when it has moved. */
+  recheck: () => Promise<void>
+  /** The newest state heard of; null = none yet. */
+  peek: () => { job: StoredJob, registration: Registration } | null
+  close: () => void
+}
+
+interface Seat {
+  member: Member
+  /** A joiner whose snapshot was ahead of the room skips what it holds already: messages up to this rev. */
+  covered_rev: number
+  /** Monotonic ms until which an unknown job is waited for. */
+  wait_until: number
+  timer?: NodeJS.Timeout
+}
+
+interface Read {
+  /** True when live members wait for it too. */
+  reset: boolean
+  joiners: Set<Seat>
+  buffer: { message: FeedMessage, texts: string[] }[]
+  /** True when something may have been missed since it began. */
+  again: boolean
+  done: () => void
+  settled: Promise<void>
+}
+
+export function createRoom (options: RoomOptions): Room {
+  const { engine, tenant_id: tenant, job_id: id, onEmpty } = options
+  const live = new Set<Seat>()
+  /** Seats that wait for the job's registration. */
+  const absent = new Set<Seat>()
+  let known: { job: StoredJob, registration: Registration, shown: Shown } | null = null
+  let reading: Read | null = null
+  /** The last read failed: nothing that arrives can be trusted to continue the position. */
+  let suspect = false
+  let retry: NodeJS.Timeout | undefined
+  let failures = 0
+  let closed = false
+
+  const opened: Promise<() => void> = engine.subscribe(tenant, id, hear)
+  // A failure shows in the first read, which tells the joiners.
+
+  function close (): void {
+    if (closed) return
+    closed = true
+    clearTimeout(retry)
+    for (const { timer } of absent) clearTimeout(timer)
+    opened.then(leave => leave(), () => {})
+    reading?.done()
+    onEmpty()
+  }
+
+  function closeIfEmpty (): void {
+    if (live.size === 0 && absent.size === 0 && (reading === null || reading.joiners.size === 0)) close()
+  }
+
+  function end (seats: Set<Seat>, why: HeadwayError | null): void {
+    const ending = [...seats]
+    seats.clear()
+    for (const { member, timer } of ending) {
+      clearTimeout(timer)
+      member.ended(why)
+    }
+  }
+
+  // --- what the channel says
+
+  function hear (message: FeedMessage): void {
+    if (closed || suspect) return
+    const held = reading?.reset === true
+    const texts = held ? [] : advance(message)
+    if (reading !== null && !reading.again) {
+      reading.buffer.push({ message, texts })
+      if (reading.buffer.length > BUFFER_MESSAGES_MAX) {
+        reading.buffer.length = 0
+        reading.again = true
+      }
+    } else if (reading === null && message.type === 'update' && absent.size > 0) {
+      startRead(false, takeAbsent())
+    }
+  }
+
+  /** @returns what live members were sent; empty when it was old, or when it does not continue the position */
+  function advance (message: FeedMessage): string[] {
+    if (known === null) return []
+    const { epoch, seq, rev } = known.job
+    if (message.type === 'gone') {
+      if (message.epoch < epoch) return []
+      known = null
+      end(live, null)
+      closeIfEmpty()
+      return []
+    }
+    if (message.epoch === epoch && message.job.rev <= rev) return []
+    if (message.epoch !== epoch || message.seq_from !== seq + 1) {
+      void recheck()
+      return []
+    }
+    const registration = message.registration ?? known.registration
+    const texts = encodeUpdate(message, registration.item_kind, known.shown)
+    known = { job: message.job, registration, shown: shownOf(message.job) }
+    for (const seat of live) {
+      if (message.job.rev <= seat.covered_rev) continue
+      for (const text of texts) seat.member.send(text)
+    }
+    return texts
+  }
+
+  // --- reads
+
+  function startRead (reset: boolean, joiners: Set<Seat>): Read {
+    let done = () => {}
+    const settled = new Promise<void>(resolve => { done = resolve })
+    const read: Read = { reset, joiners, buffer: [], again: false, done, settled }
+    reading = read
+    suspect = false
+    clearTimeout(retry)
+    opened.then(() => engine.readJob(tenant, id)).then(found => finish(read, found), error => fail(read, error))
+    return read
+  }
+
+  function finish (read: Read, found: JobRead | null): void {
+    if (closed) return
+    reading = null
+    failures = 0
+    if (read.again) {
+      startRead(true, read.joiners).settled.then(read.done)
+      return
+    }
+    if (found === null) {
+      unknown(read)
+      read.done()
+      return
+    }
+    for (const seat of takeAbsent()) read.joiners.add(seat)
+    if (known === null || read.reset) reposition(read, found)
+    else admit(read, found)
+    read.done()
+    if (!closed) closeIfEmpty()
+  }
+
+  /** The job is not there. Whoever may wait does; a registration that came in meanwhile is read at once. */
+  function unknown (read: Read): void {
+    known = null
+    end(live, null)
+    const now = performance.now()
+    for (const seat of read.joiners) {
+      if (seat.wait_until <= now) continue
+      read.joiners.delete(seat)
+      absent.add(seat)
+      seat.timer ??= setTimeout(() => giveUp(seat), seat.wait_until - now)
+    }
+    end(read.joiners, unknownJob())
+    if (absent.size > 0 && read.buffer.some(({ message }) => message.type === 'update')) startRead(false, takeAbsent())
+    else closeIfEmpty()
+  }
+
+  /** First read of the room, or a recheck: everybody stands where the read stands. */
+  function reposition (read: Read, found: JobRead): void {
+    const was = known?.job
+    const { job, registration } = found
+    known = { job, registration, shown: shownOf(job) }
+    if (was !== undefined && (was.epoch !== job.epoch || was.rev !== job.rev)) {
+      const text = live.size === 0 ? '' : snapshotText(found, true)
+      for (const seat of live) {
+        seat.covered_rev = 0
+        seat.member.send(text)
+      }
+    }
+    seatJoiners(read, found, 0)
+    for (const { message } of read.buffer) {
+      advance(message)
+      // A gap began another read, which covers the rest.
+      if (reading !== null || closed) return
+    }
+  }
+
+  /** The room is live and goes on; joiners catch up with it from what the read kept. */
+  function admit (read: Read, found: JobRead): void {
+    const joined = seatJoiners(read, found, found.job.rev)
+    for (const { message, texts } of read.buffer) {
+      if (message.type === 'gone' || message.epoch !== found.job.epoch || message.job.rev <= found.job.rev) continue
+      for (const seat of joined) for (const text of texts) seat.member.send(text)
+    }
+  }
+
+  function seatJoiners (read: Read, found: JobRead, coveredRev: number): Seat[] {
+    if (read.joiners.size === 0) return []
+    const text = snapshotText(found, false)
+    const joined = [...read.joiners]
+    read.joiners.clear()
+    for (const seat of joined) {
+      clearTimeout(seat.timer)
+      seat.covered_rev = coveredRev
+      live.add(seat)
+      seat.member.joined()
+      seat.member.send(text)
+    }
+    return joined
+  }
+
+  function fail (read: Read, error: unknown): void {
+    if (closed) return
+    reading = null
+    end(read.joiners, toHeadwayError(error))
+    read.done()
+    if (live.size > 0 && (read.reset || read.again)) {
+      suspect = true
+      const most = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** failures++)
+      retry = setTimeout(() => startRead(true, new Set()), most / 2 + Math.random() * most / 2)
+    }
+    if (!closed) closeIfEmpty()
+  }
+
+  function recheck (): Promise<void> {
+    if (closed) return Promise.resolve()
+    if (reading !== null) {
+      reading.again = true
+      return reading.settled
+    }
+    if (known === null && absent.size === 0) return Promise.resolve()
+    return startRead(true, takeAbsent()).settled
+  }
+
+  // --- seats
+
+  function takeAbsent (): Set<Seat> {
+    const seats = new Set(absent)
+    absent.clear()
+    return seats
+  }
+
+  function giveUp (seat: Seat): void {
+    if (!absent.delete(seat)) return
+    seat.member.ended(unknownJob())
+    closeIfEmpty()
+  }
+
+  function unknownJob (): HeadwayError {
+    return new HeadwayError('unknown_job', `There is no job ${id}.`)
+  }
+
+  function join (member: Member, waitMs: number): () => void {
+    const seat: Seat = { member, covered_rev: 0, wait_until: performance.now() + waitMs }
+    if (reading !== null) reading.joiners.add(seat)
+    else startRead(suspect, new Set([seat]))
+    return () => {
+      clearTimeout(seat.timer)
+      live.delete(seat)
+      absent.delete(seat)
+      reading?.joiners.delete(seat)
+      if (!closed) closeIfEmpty()
+    }
+  }
+
+  return { join, recheck, peek: () => known, close }
+}
+
+function snapshotText ({ job, registration, items, items_seen: seen, now_ms: now }: JobRead, reset: boolean): string {
+  return JSON.stringify(snapshotMessage(job, registration, items, seen, now, reset))
+}

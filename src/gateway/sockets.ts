@@ -1,0 +1,170 @@
+// The way in of WebSockets, at `/` and `/v1/ws`: what can be refused is refused before the upgrade with an HTTP status, then
+// a session takes over. Knows all sessions of this gateway, ticks them, and ends them when it stops.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import websocket from '@fastify/websocket'
+import type { Logger } from 'pino'
+import type { WebSocket } from 'ws'
+import type { Config } from '../config/schema.ts'
+import { HeadwayError } from '../protocol/errors.ts'
+import { type SocketQuery, socketQuery } from '../protocol/schema/queries.ts'
+import type { Actions } from './actions.ts'
+import { type Auth, bearerOf, type Identity, requireScope } from './auth.ts'
+import type { Hub } from './hub.ts'
+import type { OriginPolicy } from './origin.ts'
+import { createSession, type Session } from './session.ts'
+import { createTokenBucket } from './token-bucket.ts'
+
+const PROTOCOL = 'headway.v1'
+const TOKEN_PROTOCOL = 'bearer.'
+/** How long a peer may take to answer a close frame, ms. */
+const CLOSE_MS_MAX = 5_000
+/** A restarting gateway spreads its clients over this time, ms. */
+const RECONNECT_AFTER_MS_MAX = 5_000
+const TICK_MS_MAX = 1_000
+
+/** ws's own defaults allow 100 MiB, 16,384 fragments and 262,144 chunks: a few sockets could take the process down. */
+const WS_LIMITS = { maxFragments: 32, maxBufferedChunks: 1_024, maxPendingAutoPongs: 8, closeTimeout: CLOSE_MS_MAX }
+
+export interface SocketsOptions {
+  hub: Hub
+  auth: Auth
+  actions: Actions
+  origins: OriginPolicy
+  config: Config
+  log: Logger
+}
+
+export interface Sockets {
+  /** Routes and the WebSocket server; `page` answers `GET /` without an upgrade. */
+  register: (app: FastifyInstance, page: (request: FastifyRequest, reply: FastifyReply) => unknown) => Promise<void>
+  start: () => void
+  /** Closes every socket with 1012 and a time to come back; upgrades answer 503 from now on. */
+  stop: () => void
+  count: () => number
+}
+
+declare module 'fastify' {
+  interface FastifyRequest { session: Session | null }
+  interface FastifyContextConfig { socket?: true }
+}
+
+export function createSockets (options: SocketsOptions): Sockets {
+  const { hub, auth, actions, origins, config, log } = options
+  const sessions = new Set<Session>()
+  let ticker: NodeJS.Timeout | undefined
+  let stopping = false
+
+  function begin (identity: Identity | null, jobId: string | undefined, waitMs: number): Session {
+    // With a URL's job and no token yet, the first `authenticate` subscribes.
+    const onAuthenticated = () => {
+      if (jobId !== undefined) session.subscribe(jobId, waitMs).catch(error => session.fail(null, error, jobId))
+    }
+    const session = createSession({
+      hub,
+      auth,
+      identity,
+      bucket: createTokenBucket({ per_s: config.messages_per_s, burst: config.messages_burst }),
+      ping_interval_ms: config.ping_interval_ms,
+      subscriptions_max: config.subscriptions_max,
+      onMessage: bytes => actions(session, bytes, onAuthenticated),
+      onClosed (code) {
+        sessions.delete(session)
+        log.debug({ event: 'socket_closed', close_code: code, tenant_id: session.identity?.tenant_id }, 'a socket was closed')
+      }
+    })
+    sessions.add(session)
+    return session
+  }
+
+  async function beforeUpgrade (request: FastifyRequest): Promise<void> {
+    if (!request.ws) return
+    if (stopping) throw new HeadwayError('not_ready', 'This gateway is stopping; another one will answer.')
+    if (sessions.size >= config.sockets_max) throw new HeadwayError('overloaded', 'This gateway holds as many sockets as it may.')
+    if (!origins.permits(request.headers.origin, request.host)) {
+      throw new HeadwayError('forbidden', 'Pages of this origin may not connect; see HEADWAY_ALLOWED_ORIGINS.')
+    }
+    const { job_id: jobId, wait_ms: waitMs = 0 } = request.query as SocketQuery
+    const token = tokenOf(request)
+    const identity = token === null ? null : await auth.verify(token)
+    if (identity !== null) requireScope(identity, 'jobs:read')
+    const session = begin(identity, jobId, waitMs)
+    request.session = session
+    request.raw.socket.once('close', () => {
+      session.dispose()
+      sessions.delete(session)
+    })
+    if (identity === null || jobId === undefined) return
+    const subscribed = session.subscribe(jobId, waitMs)
+    // Waiting happens on the open socket: proxies do not wait a minute for the answer to an upgrade.
+    if (waitMs > 0) subscribed.catch(error => session.fail(null, error, jobId))
+    else await subscribed.catch(error => { sessions.delete(session); throw error })
+  }
+
+  function connect (socket: WebSocket, request: FastifyRequest): void {
+    if (request.session === null) return socket.terminate()
+    request.session.attach(socket)
+    if (stopping) restart(request.session)
+  }
+
+  function restart (session: Session): void {
+    session.close(1012, JSON.stringify({ reconnect_after_ms: Math.ceil(Math.random() * RECONNECT_AFTER_MS_MAX) }))
+  }
+
+  return {
+    async register (app, page) {
+      app.decorateRequest('session', null)
+      await app.register(websocket, {
+        options: { maxPayload: config.frame_bytes_max, perMessageDeflate: false, clientTracking: false, handleProtocols, ...WS_LIMITS },
+        // A broken connection is an everyday thing, and ws has already closed what broke the protocol.
+        errorHandler: (error, socket) => {
+          log.debug({ event: 'socket_error', err: error }, 'a socket failed')
+          if (socket.readyState === socket.OPEN) socket.terminate()
+        },
+        preClose: done => done()
+      })
+      // An upgrade elsewhere would be answered by a socket that is closed at once, and logged with its query string.
+      app.addHook('onRequest', async request => {
+        if (request.ws && request.routeOptions.config.socket !== true) throw new HeadwayError('not_found', 'No WebSocket is served here; use /v1/ws.')
+      })
+      const shared = { method: 'GET', config: { socket: true }, schema: { querystring: socketQuery }, preHandler: beforeUpgrade, wsHandler: connect } as const
+      app.route({ ...shared, url: '/', handler: page })
+      app.route({
+        ...shared,
+        url: '/v1/ws',
+        handler: async () => { throw new HeadwayError('upgrade_required', 'This address speaks WebSocket; send Upgrade: websocket.') }
+      })
+    },
+    start () {
+      ticker = setInterval(() => {
+        const now = Date.now()
+        for (const session of sessions) session.tick(now)
+      }, Math.min(TICK_MS_MAX, config.ping_interval_ms / 2))
+    },
+    stop () {
+      stopping = true
+      clearInterval(ticker)
+      for (const session of sessions) restart(session)
+    },
+    count: () => sessions.size
+  }
+}
+
+/** @throws HeadwayError unauthorized for a malformed Authorization header; null = it comes in the first message */
+function tokenOf (request: FastifyRequest): string | null {
+  const { token } = request.query as SocketQuery
+  if (token !== undefined) return token
+  const offered = request.headers['sec-websocket-protocol']?.split(',').map(name => name.trim()) ?? []
+  const inProtocol = offered.find(name => name.startsWith(TOKEN_PROTOCOL))
+  if (inProtocol !== undefined) return inProtocol.slice(TOKEN_PROTOCOL.length)
+  const { authorization } = request.headers
+  if (authorization === undefined) return null
+  const bearer = bearerOf(authorization)
+  if (bearer === null) throw new HeadwayError('unauthorized', 'Send Authorization: Bearer <token>.')
+  return bearer
+}
+
+/** The token stands in a protocol's name and is never sent back. */
+function handleProtocols (offered: Set<string>): string | false {
+  return offered.has(PROTOCOL) ? PROTOCOL : false
+}

@@ -1,0 +1,143 @@
+// Every metric of a job (contract §5) as one pure function of its stored fields and now: H13, the same numbers in every
+// process. The estimate is plain: the decayed mean interval between two settled items, times the items that remain.
+
+import type { Counters, StoredJob } from './job.ts'
+import type { JobMetrics } from './messages.ts'
+import { isTerminal } from './states.ts'
+import { formatTimestamp } from './timestamp.ts'
+
+/** What each further sample leaves to the older ones. Lua's pace.lua has the same number. */
+export const DECAY = 0.95
+
+export interface EffectiveCounters extends Counters {
+  items_total: number
+  pending: number
+  processing: number
+}
+
+/** @param nowMs wall ms, of Redis or of the reader */
+export function jobMetrics (job: StoredJob, nowMs: number): JobMetrics {
+  const counters = effectiveCounters(job)
+  const processingMs = processingTime(job, nowMs)
+  const interval = averageInterval(job)
+  const eta = estimate(job, counters, processingMs)
+  const advances = job.proc_since !== null && eta.eta_ms !== null && eta.eta_ms > 0
+  return {
+    items_total: counters.items_total,
+    items_completed: counters.completed,
+    items_failed: counters.failed,
+    items_skipped: counters.skipped,
+    items_canceled: counters.canceled,
+    items_pending: counters.pending,
+    items_processing: counters.processing,
+    ...percents(job, counters),
+    time_to_start_ms: job.started_at === null ? null : Math.max(0, job.started_at - job.created_at),
+    time_processing_ms: processingMs,
+    average_duration_ms_per_item: rounded(averageDuration(job)),
+    throughput_per_min: rounded(interval === null ? null : 60_000 / interval),
+    ...eta,
+    finish_at: advances ? formatTimestamp(nowMs + eta.eta_ms!) : null,
+    rate_limited: job.rate_limited,
+    retry_at: job.rate_limited && job.retry_at !== null ? formatTimestamp(job.retry_at + job.gap_ms) : null,
+    stalled: job.stalled,
+    processing_deadline_ms: job.deadline_ms,
+    deadline_exceeded: job.deadline_exceeded,
+    deadline_at_risk: job.deadline_ms !== null && !job.deadline_exceeded && !isTerminal(job.state) &&
+      processingMs + (eta.eta_ms ?? 0) > job.deadline_ms
+  }
+}
+
+/**
+ * The counters as clients see them: the greater of what was last reported and what was counted from items, initial values
+ * included. On a canceled job everything not settled has become canceled; retryable failures stay failed.
+ */
+export function effectiveCounters (job: StoredJob): EffectiveCounters {
+  const completed = effective(job, 'completed')
+  const failed = effective(job, 'failed')
+  const skipped = effective(job, 'skipped')
+  const canceled = effective(job, 'canceled')
+  const settled = completed + failed + skipped + canceled
+  if (job.state === 'canceled') {
+    const total = Math.max(job.items_total, settled + job.counted.pending + job.counted.processing)
+    return { completed, failed, skipped, canceled: canceled + total - settled, items_total: total, pending: 0, processing: 0 }
+  }
+  const total = Math.max(job.items_total, settled)
+  return { completed, failed, skipped, canceled, items_total: total, pending: total - settled, processing: job.counted.processing }
+}
+
+/** Processing time up to now, ms: running, pausing, completing and canceling count, pauses and a standing service clock do not. */
+export function processingTime (job: StoredJob, nowMs: number): number {
+  return job.proc_ms + (job.proc_since === null ? 0 : Math.max(0, nowMs - job.gap_ms - job.proc_since))
+}
+
+/** Decayed average duration of the last attempts, ms; null without samples. */
+export function averageDuration (job: StoredJob): number | null {
+  const { samples, sum } = job.pace
+  return samples === 0 ? null : sum * (1 - DECAY) / (1 - DECAY ** samples)
+}
+
+/** Decayed average processing time between two settled items, ms; null when unknown, or when all settled at once. */
+export function averageInterval (job: StoredJob): number | null {
+  const { mean, weight } = job.pace
+  return weight > 0 && mean > 0 ? mean / weight : null
+}
+
+function effective (job: StoredJob, name: keyof Counters): number {
+  return Math.max(job.reported[name] ?? 0, job.initial[name] + job.counted[name])
+}
+
+/** Two decimals, rounded down: 100 must not appear before the last item. Whole numbers are divided once, so 29 of 100 is 29. */
+function percents (job: StoredJob, counters: EffectiveCounters): { percent_complete: number, percent_in_progress: number } {
+  const total = counters.items_total
+  if (total === 0) {
+    const percent = job.state === 'completed' ? 100 : 0
+    return { percent_complete: percent, percent_in_progress: percent }
+  }
+  const done = (counters.completed + counters.skipped) * 10_000
+  const partial = isTerminal(job.state) ? 0 : job.partial
+  return {
+    percent_complete: Math.min(100, Math.floor(done / total) / 100),
+    percent_in_progress: Math.min(100, Math.floor((done + partial) / total) / 100)
+  }
+}
+
+type Estimate = Pick<JobMetrics, 'eta_ms' | 'eta_low_ms' | 'eta_high_ms' | 'eta_confidence' | 'eta_reason'>
+
+/**
+ * In processing time, so a paused job's estimate is what would remain after a resume. While something remains it is at
+ * least 1 ms: 0 says that nothing does.
+ */
+function estimate (job: StoredJob, counters: EffectiveCounters, processingMs: number): Estimate {
+  const remaining = counters.pending
+  if (remaining === 0 || isTerminal(job.state)) {
+    return { eta_ms: 0, eta_low_ms: 0, eta_high_ms: 0, eta_confidence: 1, eta_reason: 'nothing_remains' }
+  }
+  const interval = averageInterval(job)
+  const duration = averageDuration(job)
+  if (interval !== null) {
+    const next = Math.max(0, interval - (processingMs - (job.pace.at ?? 0)))
+    return band(job, next + (remaining - 1) * interval, job.pace.weight)
+  }
+  if (duration !== null) {
+    return band(job, remaining * duration / Math.max(1, counters.processing), (1 - DECAY ** job.pace.samples) / 2)
+  }
+  return { eta_ms: null, eta_low_ms: null, eta_high_ms: null, eta_confidence: 0, eta_reason: 'no_samples' }
+}
+
+/** Confidence is the share of the mean that samples have filled; the band goes from ±100 % without it to ±20 % with all of it. */
+function band (job: StoredJob, etaMs: number, confidence: number): Estimate {
+  const spread = 1 - 0.8 * confidence
+  const eta = Math.max(1, Math.round(etaMs))
+  return {
+    eta_ms: eta,
+    eta_low_ms: Math.floor(eta * (1 - spread)),
+    eta_high_ms: Math.ceil(eta * (1 + spread)),
+    eta_confidence: Math.round(confidence * 100) / 100,
+    eta_reason: job.state === 'paused' ? 'paused' : job.rate_limited ? 'rate_limited' : 'estimated'
+  }
+}
+
+/** Two decimals. */
+function rounded (value: number | null): number | null {
+  return value === null ? null : Math.round(value * 100) / 100
+}

@@ -1,0 +1,164 @@
+// What a worker calls: one method for each thing it can say about a job. Data objects have the field names of the wire.
+//
+// Every method returns a promise that resolves when the event is stored in Redis; the order of the calls for a job is
+// kept whether they are awaited or not. A caller that does not await may lose sight of errors, never of order.
+// When the buffer is full (Redis away, or slower than the worker) the calls wait; see batcher.ts for the bounds.
+//
+// Exit: what was called before the process runs out of work is still sent. SIGTERM and process.exit() are the
+// application's: call close() first.
+
+import { HeadwayError } from '../protocol/errors.ts'
+import type { JobState } from '../protocol/states.ts'
+import type { HeartbeatData, ItemData, ProgressData, RegisterData, Timestamp, WorkerEvent } from '../protocol/worker-events.ts'
+import { createRedisTransport } from './redis-transport.ts'
+import type { RedisTransportParams } from './redis-transport.ts'
+import type { JobControl, Transport } from './transport.ts'
+
+export type Log = RedisTransportParams['log']
+
+export interface ProgressMonitorOptions {
+  /** redis://, rediss://, a list for Cluster, redis+sentinel:// */
+  redisUrl?: string
+  /** Another way out than Redis, instead of `redisUrl`. The monitor closes it. */
+  transport?: Transport
+  /** Default `default`. */
+  tenantId?: string
+  /** HEADWAY_PREFIX of the deployment. Default `hw`. */
+  prefix?: string
+  /** Name of this worker in heartbeats. */
+  worker?: string
+  /** How long an event waits for others of its partition, ms. Default 5. */
+  batchWindowMs?: number
+  /** Events not stored yet. Default 8 MiB; as much again may wait outside. */
+  bufferBytesMax?: number
+  /** How long close() waits for what is not stored, ms. Default 10,000. */
+  closeTimeoutMs?: number
+  /** Default: warnings of the process. */
+  log?: Log
+}
+
+export interface CallOptions {
+  /** Comes back in every message that the call causes. */
+  correlation_id?: string
+}
+
+export interface StateOptions extends CallOptions {
+  /** Lets `running` undo a pause. */
+  resume?: boolean
+  /** For `rate_limited`: when it ends. */
+  retry_at?: Timestamp | null
+}
+
+const say = (_: object, message: string): void => process.emitWarning(message, { type: 'HeadwayWarning' })
+const WARNINGS: Log = { debug () {}, info () {}, warn: say, error: say }
+
+export class ProgressMonitor {
+  readonly #transport: Transport
+  readonly #tenant: string
+  readonly #worker: string | null
+  readonly #closeTimeoutMs: number
+  readonly #onExit = (): void => { void this.close() }
+  #closed: Promise<void> | undefined
+
+  /** @throws HeadwayError invalid_config without a way out, invalid_field when the URL cannot be read */
+  constructor (options: ProgressMonitorOptions) {
+    this.#transport = options.transport ?? transportOf(options)
+    this.#tenant = options.tenantId ?? 'default'
+    this.#worker = options.worker ?? null
+    this.#closeTimeoutMs = options.closeTimeoutMs ?? 10_000
+    process.once('beforeExit', this.#onExit)
+  }
+
+  /** Makes the job known. The same registration again has no effect; counters given here are initial values. */
+  registerJob (jobId: string, data: RegisterData = {}, options: CallOptions = {}): Promise<void> {
+    return this.#send({ type: 'job.register', ...this.#address(jobId, options), data })
+  }
+
+  /**
+   * Asks for a state. `running` on a job that a user has paused or canceled has no effect (unless `resume`), so a
+   * worker may say it before every item. `rate_limited` sets the condition and leaves the state.
+   */
+  updateJobState (jobId: string, state: JobState | 'rate_limited', reason: string | null = null, options: StateOptions = {}): Promise<void> {
+    const { resume, retry_at: retryAt } = options
+    return this.#send({
+      type: 'job.state',
+      ...this.#address(jobId, options),
+      data: { state, reason, ...(resume === undefined ? {} : { resume }), ...(retryAt === undefined ? {} : { retry_at: retryAt }) }
+    })
+  }
+
+  /** Absolute counters of the job, for workers that count by themselves. `state` in it is ignored. */
+  updateJobProgress (jobId: string, data: ProgressData, options: CallOptions = {}): Promise<void> {
+    return this.#send({ type: 'job.progress', ...this.#address(jobId, options), data })
+  }
+
+  /** State and progress of one item; absent fields keep what is known. */
+  updateItemProgress (jobId: string, item: ItemData, options: CallOptions = {}): Promise<void> {
+    return this.#send({ type: 'item.update', ...this.#address(jobId, options), data: item })
+  }
+
+  /** {@link updateItemProgress}, by the name that jobs of videos know it by. */
+  updateVideoProgress (jobId: string, video: ItemData, options: CallOptions = {}): Promise<void> {
+    return this.updateItemProgress(jobId, video, options)
+  }
+
+  /** A sign of life. A running job that has sent one and then nothing for 30 s is called stalled. */
+  heartbeat (jobId: string, data: HeartbeatData = {}, options: CallOptions = {}): Promise<void> {
+    return this.#send({ type: 'job.heartbeat', ...this.#address(jobId, options), data: { worker: this.#worker, ...data } })
+  }
+
+  /**
+   * The job's state, and the pause or cancel that waits for an answer.
+   * @throws HeadwayError redis_unavailable: ask again
+   */
+  control (jobId: string): Promise<JobControl> {
+    return this.#transport.control(this.#tenant, jobId)
+  }
+
+  /** Tells that the worker has seen the request and obeys: no time-out forces the job any more. */
+  acknowledge (jobId: string, requestId: string): Promise<void> {
+    return this.heartbeat(jobId, { ack: requestId })
+  }
+
+  /** Sends without waiting for more. Resolves when everything called before is stored. */
+  flush (): Promise<void> {
+    return this.#transport.flush()
+  }
+
+  /**
+   * Stores what was called before, for at most `closeTimeoutMs`, and closes the connections. Idempotent.
+   * Calls that could not be stored are rejected with `closed`.
+   */
+  close (): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close (): Promise<void> {
+    process.off('beforeExit', this.#onExit)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>(resolve => { timer = setTimeout(resolve, this.#closeTimeoutMs) })
+    await Promise.race([this.flush().catch(() => {}), late])
+    clearTimeout(timer)
+    await this.#transport.close()
+  }
+
+  #address (job: string, options: CallOptions): { tenant: string, job: string, cid?: string } {
+    const { correlation_id: cid } = options
+    return { tenant: this.#tenant, job, ...(cid === undefined ? {} : { cid }) }
+  }
+
+  #send (event: WorkerEvent): Promise<void> {
+    const stored = this.#transport.send(event)
+    stored.catch(() => {}) // a caller that does not await must not end the process
+    return stored
+  }
+}
+
+function transportOf (options: ProgressMonitorOptions): Transport {
+  const { redisUrl, prefix, batchWindowMs, bufferBytesMax, log = WARNINGS } = options
+  if (redisUrl === undefined) {
+    throw new HeadwayError('invalid_config', 'ProgressMonitor needs redisUrl, the address of the Redis that the gateways use')
+  }
+  return createRedisTransport({ redis_url: redisUrl, prefix, window_ms: batchWindowMs, buffer_bytes_max: bufferBytesMax, log })
+}

@@ -1,0 +1,142 @@
+// The way straight into Redis: batches into the ingest streams, by a producer with a connection of its own.
+//
+// It does not hold the process (single Redis and Sentinel; a Cluster client has timers of its own): its sockets count
+// only while something is under way, so a worker that has nothing else to do ends, and nothing it sent is lost.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Socket } from 'node:net'
+import { Redis } from 'ioredis'
+import { connect, redacted } from '../engine/connections.ts'
+import type { Log, RedisClient } from '../engine/connections.ts'
+import { createKeys } from '../engine/keys.ts'
+import type { Keys } from '../engine/keys.ts'
+import { agreeOnPartitions } from '../engine/partitions.ts'
+import { createProducer, PRODUCER_REDIS_OPTIONS } from '../engine/producer.ts'
+import type { Producer, ProducerParams, ProducerStatus } from '../engine/producer.ts'
+import { HeadwayError } from '../protocol/errors.ts'
+import { createBatcher } from './batcher.ts'
+import type { BatcherStatus } from './batcher.ts'
+import type { Transport } from './transport.ts'
+
+export interface RedisTransportParams {
+  /** redis://, rediss://, a list for Cluster, redis+sentinel:// */
+  redis_url: string
+  /** First part of every key. Default `hw`. */
+  prefix?: string | undefined
+  /** Only checked; absent = what the deployment was created with. */
+  partitions?: number | undefined
+  window_ms?: number | undefined
+  buffer_bytes_max?: number | undefined
+  log: Log
+  /** For tests: times and bounds of the producer. */
+  producer?: Partial<Pick<ProducerParams, 'keep_ms' | 'kept_bytes_max' | 'silence_ms' | 'check_ms' | 'now'>>
+}
+
+export interface RedisTransport extends Transport {
+  status (): BatcherStatus & Omit<ProducerStatus, 'name'>
+}
+
+/** Between two tries to learn how many partitions there are, ms. */
+const OPEN_RETRY_MS = 500
+
+/** @throws HeadwayError invalid_field when the URL cannot be read */
+export function createRedisTransport (params: RedisTransportParams): RedisTransport {
+  const { prefix = 'hw', log } = params
+  const connections = connect(params.redis_url, log)
+  const redis = connections.open(PRODUCER_REDIS_OPTIONS)
+  const hold = createHold()
+  const batcher = createBatcher({
+    send: (partition, batch) => hold(producer!.send(partition, batch)),
+    window_ms: params.window_ms,
+    buffer_bytes_max: params.buffer_bytes_max
+  })
+  let keys: Keys | undefined
+  let producer: Producer | undefined
+  let refused: unknown
+  let lastTrouble = ''
+  const closing = new AbortController()
+  for (const client of [redis, connections.command]) letProcessEnd(client)
+
+  async function learnKeys (): Promise<Keys> {
+    keys ??= createKeys(prefix, await agreeOnPartitions(connections, prefix, params.partitions))
+    return keys
+  }
+
+  function onTrouble (error: Error): void {
+    if (error.message === lastTrouble) return
+    lastTrouble = error.message
+    log.warn({ event: 'send_failed', err: error }, `an entry was not stored in Redis, it is sent again: ${error.message}`)
+  }
+
+  async function open (): Promise<void> {
+    while (!closing.signal.aborted) {
+      try {
+        const { partition, partitions } = await learnKeys()
+        if (closing.signal.aborted) return
+        producer = createProducer({ ...params.producer, redis, keys: partition, onTrouble })
+        batcher.open(partitions)
+        return
+      } catch (error) {
+        if (error instanceof HeadwayError && !error.temporary) {
+          refused = error
+          log.error({ event: 'refused', err: error }, error.message)
+          batcher.close(error)
+          return
+        }
+        await delay(OPEN_RETRY_MS, undefined, { signal: closing.signal, ref: false }).catch(() => {})
+      }
+    }
+  }
+  void hold(open())
+
+  return {
+    send (event) {
+      if (refused !== undefined) return Promise.reject(refused)
+      return batcher.add(event)
+    },
+
+    async control (tenant, job) {
+      try {
+        const { key } = (await hold(learnKeys())).job(tenant, job)
+        const [state = null, request = null] = await hold(connections.command.hmget(key, 'state', 'control'))
+        return { state, request_id: request === '' ? null : request }
+      } catch (cause) {
+        if (cause instanceof HeadwayError) throw cause
+        const at = redacted(params.redis_url)
+        throw new HeadwayError('redis_unavailable', `control of job ${job} could not be read from Redis at ${at}; ask again`, { cause })
+      }
+    },
+
+    flush: () => batcher.flush(),
+
+    status () {
+      return { ...batcher.status(), ...producer?.status() ?? { unsent: 0, kept: 0, kept_bytes: 0 } }
+    },
+
+    async close () {
+      closing.abort()
+      batcher.close()
+      await producer?.close()
+      connections.close()
+    }
+  }
+}
+
+function letProcessEnd (client: RedisClient): void {
+  if (client instanceof Redis) client.on('connect', () => { (client.stream as Socket).unref() })
+  else client.on('+node', letProcessEnd)
+}
+
+/** Keeps the process alive while one of the promises given to it is pending. */
+function createHold (): <T>(promise: Promise<T>) => Promise<T> {
+  const timer = setInterval(() => {}, 2 ** 30).unref()
+  let pending = 0
+  const release = (): void => {
+    if (--pending === 0) timer.unref()
+  }
+  return promise => {
+    if (pending++ === 0) timer.ref()
+    promise.then(release, release)
+    return promise
+  }
+}

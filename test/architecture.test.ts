@@ -1,0 +1,135 @@
+// The shape of the house, as tests: who may import whom, where keys are named, how long files are, and that the words
+// of the Lua scripts are those of the TypeScript that calls them. The tables stand in src/README.md too.
+
+import { readFileSync, readdirSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { ERRORS } from '../src/protocol/errors.ts'
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url))
+const SRC = join(ROOT, 'src')
+
+/** Folder → folders of src and packages it may import. `node:` modules are free unless the table says otherwise. */
+const MAY_IMPORT: Record<string, { folders: string[], packages: string[], node: boolean }> = {
+  protocol: { folders: [], packages: [], node: false },
+  'protocol/schema': { folders: ['protocol'], packages: ['typebox'], node: false },
+  config: { folders: [], packages: ['typebox'], node: true },
+  engine: { folders: ['protocol'], packages: ['ioredis', 'pino'], node: true },
+  gateway: { folders: ['engine', 'archive', 'protocol', 'protocol/schema'], packages: ['*'], node: true },
+  persister: { folders: ['engine', 'protocol'], packages: ['*'], node: true },
+  archive: { folders: ['protocol'], packages: ['*'], node: true },
+  worker: { folders: ['protocol', 'engine'], packages: ['ioredis', 'pino'], node: true },
+  client: { folders: ['protocol'], packages: [], node: false },
+  dashboard: { folders: ['client', 'protocol'], packages: [], node: false },
+  demo: { folders: ['archive', 'client', 'config', 'dashboard', 'engine', 'gateway', 'main', 'persister', 'protocol', 'worker'], packages: ['*'], node: true },
+  cli: { folders: ['*'], packages: ['*'], node: true },
+  main: { folders: ['config', 'engine', 'gateway', 'persister', 'archive', 'protocol'], packages: ['*'], node: true }
+}
+
+const LINES_MAX = 250
+const PREFERRED_LINES = 200
+
+interface Import { file: string, folder: string, target: string, type: 'src' | 'package' | 'node' }
+
+function filesBelow (folder: string, extension: RegExp): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map(name => join(folder, name))
+    .filter(name => extension.test(name) && !name.includes('node_modules'))
+    .sort()
+}
+
+function folderOf (file: string): string {
+  const parts = relative(SRC, file).split('/')
+  if (parts.length === 1) return 'main'
+  return parts[0] === 'protocol' && parts[1] === 'schema' ? 'protocol/schema' : parts[0] ?? ''
+}
+
+function importsOf (file: string): Import[] {
+  const source = withoutComments(readFileSync(file, 'utf8'))
+  const specifiers = [
+    ...source.matchAll(/^\s*(?:import|export)\s[^'"`;]*?from\s+['"]([^'"]+)['"]/gm),
+    ...source.matchAll(/^\s*import\s+['"]([^'"]+)['"]/gm),
+    ...source.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g)
+  ].map(found => found[1] ?? '')
+  return specifiers.map(specifier => {
+    const folder = folderOf(file)
+    if (specifier.startsWith('.')) return { file, folder, target: folderOf(resolve(dirname(file), specifier)), type: 'src' }
+    if (specifier.startsWith('node:')) return { file, folder, target: specifier, type: 'node' }
+    const name = specifier.startsWith('@') ? specifier.split('/').slice(0, 2).join('/') : specifier.split('/')[0] ?? ''
+    return { file, folder, target: name, type: 'package' }
+  })
+}
+
+function withoutComments (source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
+}
+
+function isAllowed ({ folder, target, type }: Import): boolean {
+  const rule = MAY_IMPORT[folder]
+  if (rule === undefined) return false
+  if (type === 'node') return rule.node
+  const list = type === 'src' ? rule.folders : rule.packages
+  return list.includes('*') || list.includes(target) || (type === 'src' && target === folder)
+}
+
+const sources = filesBelow(SRC, /\.ts$/)
+const imports = sources.flatMap(importsOf)
+const say = (one: Import): string => `${relative(ROOT, one.file)} imports ${one.target}`
+
+t.test('folders import only what the table of src/README.md allows', async t => {
+  t.ok(imports.length > 50, 'the imports were found')
+  t.same(imports.filter(one => !isAllowed(one)).map(say), [])
+})
+
+t.test('nobody imports cli, only cli imports demo, only entry points read the environment', async t => {
+  t.same(imports.filter(one => one.target === 'cli' && one.folder !== 'cli').map(say), [])
+  t.same(imports.filter(one => one.target === 'demo' && one.folder !== 'cli' && one.folder !== 'demo').map(say), [])
+  const readers = sources.filter(file => /\bprocess\.env\b/.test(withoutComments(readFileSync(file, 'utf8')))).map(folderOf)
+  t.same([...new Set(readers)].filter(folder => !['cli', 'main', 'demo'].includes(folder)), [])
+})
+
+t.test('the worker reaches into the engine for its ingest only', async t => {
+  const reached = sources.filter(file => folderOf(file) === 'worker')
+    .flatMap(file => [...readFileSync(file, 'utf8').matchAll(/from '\.\.\/engine\/([^']+)'/g)].map(found => found[1]))
+  t.same(reached.filter(name => !/^(producer|connections|keys|partitions)/.test(name ?? '')), [])
+})
+
+t.test('only src/engine/keys.ts builds names of keys and channels', async t => {
+  const others = sources.filter(file => !file.endsWith('engine/keys.ts') && folderOf(file) !== 'config')
+  const builders = others.filter(file => {
+    const code = withoutComments(readFileSync(file, 'utf8'))
+    return /['"`]hw[:'"`]/.test(code.replace(/prefix = 'hw'|\?\? 'hw'/g, '')) || /\{p\$\{/.test(code) || /:(ingest|agenda|outbox|rejected|producers|answers|dirty)['"`]/.test(code)
+  })
+  t.same(builders.map(file => relative(ROOT, file)), [])
+  const scripts = filesBelow(join(SRC, 'engine/lua'), /\.lua$/)
+  t.same(scripts.filter(file => /^[^-]*['"][a-z]*:\{p/m.test(readFileSync(file, 'utf8'))).map(file => relative(ROOT, file)), [])
+})
+
+t.test('a script answers the words that its caller knows, no more and no fewer', async t => {
+  for (const file of filesBelow(join(SRC, 'engine/lua'), /lua\/[^/]+\.lua$/)) {
+    const name = relative(join(SRC, 'engine/lua'), file)
+    const words = new Set([...readFileSync(file, 'utf8').matchAll(/\breturn\s*\{\s*'(\w+)'/g)].map(found => found[1] ?? ''))
+    if (words.size === 0) continue
+    const caller = sources.find(source => readFileSync(source, 'utf8').includes(`'${name}'`))
+    t.ok(caller !== undefined, `${name} has a caller`)
+    const code = caller === undefined ? '' : readFileSync(caller, 'utf8')
+    const union = /type \w*Word = ((?:\|? ?'\w+'\s*)+)/.exec(code)?.[1]
+    if (union === undefined) t.same([...words].filter(word => !code.includes(`'${word}'`)), [], `${name}: every word is known`)
+    else t.same([...words].sort(), [...union.matchAll(/'(\w+)'/g)].map(found => found[1]).sort(), `${name}: the same words`)
+  }
+})
+
+t.test('every code that a script refuses with is in the table of errors', async t => {
+  const codes = new Set(filesBelow(join(SRC, 'engine/lua'), /\.lua$/)
+    .flatMap(file => [...readFileSync(file, 'utf8').matchAll(/\b(?:refuse\w*\(\s*|code = )'([a-z_]+)'/g)].map(found => found[1] ?? '')))
+  t.ok(codes.size > 3, 'the codes were found')
+  t.same([...codes].filter(code => !(code in ERRORS)), [])
+})
+
+t.test('files stay short', async t => {
+  const all = [...sources, ...filesBelow(join(SRC, 'engine/lua'), /\.lua$/), ...filesBelow(join(ROOT, 'test'), /\.ts$/)]
+  const lines = all.map(file => ({ file: relative(ROOT, file), lines: readFileSync(file, 'utf8').split('\n').length - 1 }))
+  for (const one of lines.filter(one => one.lines > PREFERRED_LINES)) t.comment(`${one.file} has ${one.lines} lines`)
+  t.same(lines.filter(one => one.lines > LINES_MAX), [], `none over ${LINES_MAX} lines`)
+})

@@ -1,0 +1,164 @@
+// Contract §5, rule by rule. H13: the same stored fields give the same metrics in every process.
+
+import t from 'tap'
+import fc from 'fast-check'
+import { jobMetrics } from '../../src/protocol/metrics.ts'
+import type { StoredJob } from '../../src/protocol/job.ts'
+import { JOB_STATES } from '../../src/protocol/states.ts'
+import { T0, counted, sampleJob } from './samples.ts'
+
+const reported = (changes: Partial<StoredJob['reported']>): StoredJob['reported'] =>
+  ({ completed: null, failed: null, skipped: null, canceled: null, ...changes })
+const known = { samples: 10, sum: 8_000, mean: 400, weight: 0.4, at: 10_000 } // an interval of 1,000 ms
+
+t.test('the source document: 50 completed, 2 failed, 1 skipped of 100 → 51.0 %, 47 pending', async (t) => {
+  const want = { items_completed: 50, items_failed: 2, items_skipped: 1, items_canceled: 0, percent_complete: 51, items_pending: 47 }
+  t.match(jobMetrics(sampleJob({ initial: { completed: 50, failed: 2, skipped: 1, canceled: 0 } }), T0), want, 'given at registration')
+  t.match(jobMetrics(sampleJob({ reported: reported({ completed: 50, failed: 2, skipped: 1, canceled: 0 }) }), T0), want, 'reported')
+  t.match(jobMetrics(sampleJob({ counted: counted({ completed: 50, failed: 2, skipped: 1, processing: 4 }) }), T0), want, 'counted')
+})
+
+t.test('percents have two decimals, rounded down, and reach 100 only at the end', async (t) => {
+  const percent = (total: number, completed: number, skipped = 0) =>
+    jobMetrics(sampleJob({ items_total: total, counted: counted({ completed, skipped }) }), T0).percent_complete
+  t.equal(percent(100, 29), 29, 'not 28.99')
+  t.equal(percent(3, 1), 33.33)
+  t.equal(percent(100_000, 99_999), 99.99)
+  t.equal(percent(3, 2, 1), 100)
+  t.equal(jobMetrics(sampleJob({ items_total: 2, counted: counted({ completed: 1, failed: 1 }), state: 'completed' }), T0).percent_complete, 50)
+  fc.assert(fc.property(fc.integer({ min: 1, max: 100_000 }), fc.nat(100_000), (total, done) =>
+    (percent(total, done) === 100) === (done >= total)))
+})
+
+t.test('a job without items is at 0 until it is completed', async (t) => {
+  for (const state of JOB_STATES) {
+    t.equal(jobMetrics(sampleJob({ items_total: 0, state }), T0).percent_complete, state === 'completed' ? 100 : 0, state)
+  }
+})
+
+t.test('partial items count in percent_in_progress only', async (t) => {
+  const job = sampleJob({ items_total: 4, counted: counted({ completed: 1, processing: 2 }), partial: 5_000 + 2_550 })
+  t.match(jobMetrics(job, T0), { percent_complete: 25, percent_in_progress: 43.87, items_processing: 2, items_pending: 3 })
+  t.equal(jobMetrics({ ...job, state: 'failed' }, T0).percent_in_progress, 25, 'nothing is in progress after the end')
+})
+
+t.test('the greater of reported and counted is shown, and the total is at least what is settled', async (t) => {
+  const job = sampleJob({
+    items_total: 5,
+    initial: { completed: 2, failed: 0, skipped: 0, canceled: 0 },
+    counted: counted({ completed: 3, failed: 1, retryable: 1, skipped: 1 }),
+    reported: reported({ completed: 4, failed: 2, skipped: 0 })
+  })
+  t.match(jobMetrics(job, T0), {
+    items_total: 8, items_completed: 5, items_failed: 2, items_skipped: 1, items_pending: 0, percent_complete: 75
+  })
+})
+
+t.test('on a canceled job everything not settled is canceled, and retryable failures stay failed', async (t) => {
+  const items = { completed: 10, failed: 2, retryable: 2, canceled: 1, processing: 3, pending: 4 }
+  const job = sampleJob({ state: 'canceled', counted: counted(items) })
+  t.match(jobMetrics(job, T0), {
+    items_total: 100, items_completed: 10, items_failed: 2, items_canceled: 88, items_pending: 0, items_processing: 0, percent_complete: 10
+  })
+  t.match(jobMetrics({ ...job, items_total: 0 }, T0), { items_total: 20, items_canceled: 8 }, 'items never declared are there all the same')
+})
+
+t.test('counters add up, none is negative, in any state', async () => {
+  const count = fc.nat(50)
+  const counters = fc.record({ completed: count, failed: count, skipped: count, canceled: count })
+  const maybe = fc.option(count)
+  fc.assert(fc.property(
+    fc.constantFrom(...JOB_STATES), fc.nat(150), counters, count, count,
+    fc.record({ completed: maybe, failed: maybe, skipped: maybe, canceled: maybe }), counters,
+    (state, total, done, processing, pending, report, initial) => {
+      const m = jobMetrics(sampleJob({
+        state, items_total: total, counted: { ...done, retryable: 0, processing, pending }, reported: report, initial
+      }), T0)
+      const sum = m.items_completed + m.items_failed + m.items_skipped + m.items_canceled + m.items_pending
+      return sum === m.items_total && m.items_total >= total && m.items_pending >= 0 &&
+        m.items_canceled >= done.canceled && m.percent_complete <= 100 && m.percent_in_progress >= m.percent_complete
+    }))
+})
+
+t.test('time to start and processing time', async (t) => {
+  const fresh = sampleJob({ state: 'pending', started_at: null, proc_since: null })
+  t.match(jobMetrics(fresh, T0 + 9_000), { time_to_start_ms: null, time_processing_ms: 0 })
+  t.match(jobMetrics(sampleJob(), T0 + 9_500), { time_to_start_ms: 500, time_processing_ms: 9_000 })
+  const paused = sampleJob({ state: 'paused', proc_ms: 4_000, proc_since: null })
+  t.equal(jobMetrics(paused, T0 + 99_000).time_processing_ms, 4_000, 'paused time does not count')
+  const again = sampleJob({ proc_ms: 4_000, proc_since: T0 + 10_000, gap_ms: 2_000 })
+  t.equal(jobMetrics(again, T0 + 13_000).time_processing_ms, 5_000, 'time in which nobody drained does not count')
+  t.equal(jobMetrics(again, T0).time_processing_ms, 4_000, 'a reader whose clock is behind takes nothing away')
+  t.equal(jobMetrics(sampleJob({ started_at: T0 - 5 }), T0).time_to_start_ms, 0, 'created_at is the worker\'s word')
+})
+
+t.test('averages undo the bias of their start', async (t) => {
+  t.match(jobMetrics(sampleJob(), T0), { average_duration_ms_per_item: null, throughput_per_min: null })
+  // newest first 100, 200: (100 + 0.95 · 200) / 1.95
+  const two = sampleJob({ pace: { samples: 2, sum: 290, mean: 0, weight: 0, at: null } })
+  t.equal(jobMetrics(two, T0).average_duration_ms_per_item, 148.72)
+  const sum = Array.from({ length: 100 }, (_, k) => 0.95 ** k * 40).reduce((a, b) => a + b)
+  const hundred = sampleJob({ pace: { samples: 100, sum, mean: 0, weight: 0, at: null } })
+  t.equal(jobMetrics(hundred, T0).average_duration_ms_per_item, 40)
+  t.equal(jobMetrics(sampleJob({ pace: known }), T0).throughput_per_min, 60)
+})
+
+t.test('eta: interval times what remains, less the time already waited', async (t) => {
+  const job = sampleJob({ items_total: 10, counted: counted({ completed: 7 }), proc_since: T0, pace: known })
+  t.match(jobMetrics(job, T0 + 10_400), {
+    eta_ms: 2_600, eta_reason: 'estimated', eta_confidence: 0.4, finish_at: new Date(T0 + 13_000).toISOString()
+  })
+  t.equal(jobMetrics(job, T0 + 20_000).eta_ms, 2_000, 'an overdue item is expected at once')
+  const last = { ...job, counted: counted({ completed: 9 }) }
+  t.equal(jobMetrics(last, T0 + 20_000).eta_ms, 1, '0 would say that nothing remains')
+  const { eta_low_ms: low, eta_ms: eta, eta_high_ms: high } = jobMetrics(job, T0 + 10_400)
+  t.ok(low! < eta! && eta! < high!)
+  t.match(jobMetrics({ ...job, rate_limited: true }, T0), { eta_reason: 'rate_limited' })
+})
+
+t.test('eta from durations alone, and from nothing', async (t) => {
+  const job = sampleJob({
+    items_total: 10, counted: counted({ completed: 4, processing: 2 }), pace: { samples: 1, sum: 500, mean: 0, weight: 0, at: null }
+  })
+  t.match(jobMetrics(job, T0), { eta_ms: 1_500, eta_reason: 'estimated' }, 'six remain, two at a time')
+  t.match(jobMetrics(sampleJob(), T0), {
+    eta_ms: null, eta_low_ms: null, eta_high_ms: null, eta_confidence: 0, eta_reason: 'no_samples', finish_at: null
+  })
+})
+
+t.test('eta is 0 when nothing remains and on every terminal job', async (t) => {
+  const nothing = { eta_ms: 0, eta_low_ms: 0, eta_high_ms: 0, eta_reason: 'nothing_remains', finish_at: null }
+  t.match(jobMetrics(sampleJob({ counted: counted({ completed: 100 }), pace: known }), T0), nothing)
+  for (const state of ['completed', 'canceled', 'failed'] as const) t.match(jobMetrics(sampleJob({ state, pace: known }), T0), nothing, state)
+})
+
+t.test('the eta of a paused job is what would remain after a resume', async (t) => {
+  const paused = sampleJob({
+    state: 'paused', items_total: 10, counted: counted({ completed: 7 }), proc_ms: 10_400, proc_since: null, pace: known
+  })
+  t.match(jobMetrics(paused, T0 + 10_400), { eta_ms: 2_600, eta_reason: 'paused', finish_at: null })
+  t.equal(jobMetrics(paused, T0 + 1e9).eta_ms, 2_600, 'it stands while the job stands')
+})
+
+t.test('deadline', async (t) => {
+  const job = sampleJob({ items_total: 10, counted: counted({ completed: 7 }), proc_since: T0, pace: known, deadline_ms: 12_000 })
+  t.match(jobMetrics(job, T0 + 9_000), { processing_deadline_ms: 12_000, deadline_exceeded: false, deadline_at_risk: true })
+  t.equal(jobMetrics({ ...job, deadline_ms: 14_000 }, T0 + 10_000).deadline_at_risk, false)
+  t.equal(jobMetrics({ ...job, deadline_ms: null }, T0 + 10_000).deadline_at_risk, false)
+  t.match(jobMetrics({ ...job, deadline_exceeded: true }, T0 + 13_000), { deadline_exceeded: true, deadline_at_risk: false })
+  t.equal(jobMetrics({ ...job, state: 'completed' }, T0 + 13_000).deadline_at_risk, false)
+})
+
+t.test('conditions are shown in wall time', async (t) => {
+  t.match(jobMetrics(sampleJob({ rate_limited: true, retry_at: T0 + 1_000, gap_ms: 250, stalled: true }), T0), {
+    rate_limited: true, retry_at: new Date(T0 + 1_250).toISOString(), stalled: true
+  })
+  t.equal(jobMetrics(sampleJob({ retry_at: T0 }), T0).retry_at, null, 'no condition, no time')
+})
+
+t.test('metrics are a function: they change nothing and depend on nothing else', async (t) => {
+  const job = sampleJob({ pace: known, counted: counted({ completed: 3, processing: 1 }), partial: 100 })
+  const before = structuredClone(job)
+  t.strictSame(jobMetrics(job, T0 + 1), jobMetrics(structuredClone(job), T0 + 1))
+  t.strictSame(job, before)
+})
