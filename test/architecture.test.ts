@@ -27,8 +27,9 @@ const MAY_IMPORT: Record<string, { folders: string[], packages: string[], node: 
   main: { folders: ['config', 'engine', 'gateway', 'persister', 'archive', 'protocol'], packages: ['*'], node: true }
 }
 
-const LINES_MAX = 250
-const PREFERRED_LINES = 200
+/** Reported above the first, refused above the second. */
+const LINES_SELDOM = 200
+const LINES_MAX = 400
 
 interface Import { file: string, folder: string, target: string, type: 'src' | 'package' | 'node' }
 
@@ -106,19 +107,28 @@ t.test('only src/engine/keys.ts builds names of keys and channels', async t => {
   t.same(scripts.filter(file => /^[^-]*['"][a-z]*:\{p/m.test(readFileSync(file, 'utf8'))).map(file => relative(ROOT, file)), [])
 })
 
-t.test('a script answers the words that its caller knows, no more and no fewer', async t => {
-  for (const file of filesBelow(join(SRC, 'engine/lua'), /lua\/[^/]+\.lua$/)) {
-    const name = relative(join(SRC, 'engine/lua'), file)
-    const words = new Set([...readFileSync(file, 'utf8').matchAll(/\breturn\s*\{\s*'(\w+)'/g)].map(found => found[1] ?? ''))
-    if (words.size === 0) continue
-    const caller = sources.find(source => readFileSync(source, 'utf8').includes(`'${name}'`))
-    t.ok(caller !== undefined, `${name} has a caller`)
-    const code = caller === undefined ? '' : readFileSync(caller, 'utf8')
-    const union = /type \w*Word = ((?:\|? ?'\w+'\s*)+)/.exec(code)?.[1]
-    if (union === undefined) t.same([...words].filter(word => !code.includes(`'${word}'`)), [], `${name}: every word is known`)
-    else t.same([...words].sort(), [...union.matchAll(/'(\w+)'/g)].map(found => found[1]).sort(), `${name}: the same words`)
-  }
+t.test('the words that scripts answer: told in their headers, and those that the engine asks for', async t => {
+  const answered = new Map(filesBelow(join(SRC, 'engine/lua'), /lua\/[^/]+\.lua$/).map(file => [relative(join(SRC, 'engine/lua'), file), wordsOf(file)]))
+  t.ok(answered.size > 3, 'the scripts were found')
+  for (const [name, { returned, told }] of answered) t.same(returned.filter(word => !told.includes(word)), [], `${name} tells of every word in its header`)
+
+  const engine = sources.filter(file => folderOf(file) === 'engine').map(file => readFileSync(file, 'utf8')).join('\n')
+  const union = /type DrainWord = ([^\n]+)/.exec(engine)?.[1] ?? ''
+  t.same([...union.matchAll(/'(\w+)'/g)].map(found => found[1]).sort(), answered.get('drain.lua')?.table.sort(), 'DrainWord has the words of drain.lua')
+  const asked = [...engine.matchAll(/(?<!typeof )\b(?:reply\[0\]|word) [!=]== '(\w+)'/g)].map(found => found[1] ?? '')
+  const known = new Set([...answered.values()].flatMap(({ returned, table }) => [...returned, ...table]))
+  t.ok(asked.length > 3, 'the questions were found')
+  t.same(asked.filter(word => !known.has(word)), [], 'nothing is asked for that no script answers')
 })
+
+/** Of a script: first values of its answers; words of the header's lines that tell of them; the table there, if it has one. */
+function wordsOf (file: string): { returned: string[], told: string[], table: string[] } {
+  const source = readFileSync(file, 'utf8')
+  const returned = [...source.matchAll(/\breturn\s*\{\s*'(\w+)'/g)].map(found => found[1] ?? '')
+  const header = /^-- Returns[\s\S]*?(?=^[^-])/m.exec(source)?.[0] ?? ''
+  const table = [...header.matchAll(/^-- (\w+) {2,}\S/gm)].map(found => found[1] ?? '')
+  return { returned: [...new Set(returned)], told: header.match(/\w+/g) ?? [], table }
+}
 
 t.test('every code that a script refuses with is in the table of errors', async t => {
   const codes = new Set(filesBelow(join(SRC, 'engine/lua'), /\.lua$/)
@@ -130,6 +140,6 @@ t.test('every code that a script refuses with is in the table of errors', async 
 t.test('files stay short', async t => {
   const all = [...sources, ...filesBelow(join(SRC, 'engine/lua'), /\.lua$/), ...filesBelow(join(ROOT, 'test'), /\.ts$/)]
   const lines = all.map(file => ({ file: relative(ROOT, file), lines: readFileSync(file, 'utf8').split('\n').length - 1 }))
-  for (const one of lines.filter(one => one.lines > PREFERRED_LINES)) t.comment(`${one.file} has ${one.lines} lines`)
+  for (const one of lines.filter(one => one.lines > LINES_SELDOM)) t.comment(`${one.file} has ${one.lines} lines: does it still have one reason to change?`)
   t.same(lines.filter(one => one.lines > LINES_MAX), [], `none over ${LINES_MAX} lines`)
 })

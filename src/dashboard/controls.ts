@@ -1,18 +1,20 @@
 // Pause, resume, cancel: each says when it is sent, when Headway has taken it, and when the worker has followed.
 
+import type { ControlResult } from '../client/index.ts'
+import type { JobView } from '../protocol/messages.ts'
 import { CONTROL_ACTIONS, isTerminal, type ControlAction, type JobState } from '../protocol/states.ts'
 import { confirmCancel } from './confirm.ts'
 import { h, setAttribute, setText } from './dom.ts'
-import type { Picture } from './picture.ts'
 import { STATE_WORDS, isUseful, readable } from './words.ts'
 
 export interface Controls {
   element: HTMLElement
-  update (picture: Picture): void
+  /** @param forced the last change of state was a time-out's, not the worker's */
+  update (job: JobView, forced: boolean): void
 }
 
-/** Rejects with an Error whose message a user can read. */
-export type SendControl = (action: ControlAction) => Promise<void>
+/** @throws HeadwayError whose message a user can read */
+export type SendControl = (action: ControlAction) => Promise<ControlResult>
 
 const LABELS: Record<ControlAction, string> = { pause: 'Pause', resume: 'Resume', cancel: 'Cancel' }
 const WAITING: Record<ControlAction, string> = {
@@ -26,7 +28,7 @@ export function createControls (send: SendControl): Controls {
   const said = h('p', { class: 'said', role: 'status' })
   let asked: ControlAction | null = null
   let sending = false
-  let latest: Picture | null = null
+  let latest: { job: JobView, forced: boolean } | null = null
 
   const buttons = CONTROL_ACTIONS.map(action => ({
     action,
@@ -59,7 +61,7 @@ export function createControls (send: SendControl): Controls {
   }
 
   /** From the acknowledgement of the request to that of the worker. */
-  function follow ({ job, forced }: Picture): void {
+  function follow ({ job, forced }: { job: JobView, forced: boolean }): void {
     if (asked === null) return
     if (arrived(asked, job.state)) {
       const how = forced ? ', by time-out: the worker did not answer' : job.reason === null ? '' : `: ${readable(job.reason)}`
@@ -85,9 +87,9 @@ export function createControls (send: SendControl): Controls {
 
   return {
     element,
-    update (picture) {
-      latest = picture
-      follow(picture)
+    update (job, forced) {
+      latest = { job, forced }
+      follow(latest)
       show()
     }
   }

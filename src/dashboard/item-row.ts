@@ -2,7 +2,7 @@
 
 import type { ItemView } from '../protocol/messages.ts'
 import { h, setAttribute, setText } from './dom.ts'
-import { formatDuration } from './format.ts'
+import { formatBytes, formatDuration } from './format.ts'
 import { ITEM_STATE_WORDS } from './words.ts'
 
 /** Longer results stand in the cell's title. */
@@ -35,7 +35,7 @@ export function createItemRow (): ItemRow {
       setAttribute(title, 'title', item.title ?? item.id)
       setAttribute(element, 'class', item.state)
       setText(state, item.state === 'failed' && item.retryable ? 'Will be retried' : ITEM_STATE_WORDS[item.state])
-      setText(again, item.attempt > 1 ? `attempt ${item.attempt}` : '')
+      setText(again, item.attempt > 1 ? `try ${item.attempt}` : '')
       fill.style.setProperty('width', `${item.percent_complete}%`)
       setAttribute(meter, 'aria-label', `${Math.floor(item.percent_complete)} %`)
       setText(time, item.duration_ms === null ? '' : formatDuration(item.duration_ms))
@@ -52,5 +52,11 @@ function describeDetail (item: ItemView): string {
   if (value === null || value === undefined) return ''
   if (typeof value !== 'object') return String(value)
   if ('message' in value && typeof value.message === 'string') return value.message
-  return Object.entries(value).map(([name, field]) => `${name.replaceAll('_', ' ')} ${typeof field === 'object' ? JSON.stringify(field) : String(field)}`).join(' · ')
+  return Object.entries(value).map(([name, field]) => describeField(name, field)).join(' · ')
+}
+
+/** `bytes_in: 18234` → `17.8 KiB in`; others by name and value. */
+function describeField (name: string, field: unknown): string {
+  if (name.startsWith('bytes_') && typeof field === 'number') return `${formatBytes(field)} ${name.slice('bytes_'.length)}`
+  return `${name.replaceAll('_', ' ')} ${typeof field === 'object' ? JSON.stringify(field) : String(field)}`
 }

@@ -18,6 +18,8 @@ export interface ItemTable {
 }
 
 type View = 'latest' | 'all' | ItemState
+/** The latest that are shown, and moved on every change. */
+const LATEST_MAX = 50
 /** A page holds 50; more rows than this only make the browser slow. */
 const ROWS_MAX = 1000
 
@@ -27,6 +29,7 @@ export function createItemTable (load: LoadItems): ItemTable {
   const empty = h('p', { class: 'empty' })
   const more = h('button', { type: 'button', class: 'more', hidden: true }, ['Show more'], { click: () => { void loadPage() } })
   let view: View = 'latest'
+  let given: readonly ItemView[] = []
   let latest: readonly ItemView[] = []
   let cursor: string | null = null
   let turn = 0
@@ -107,8 +110,9 @@ export function createItemTable (load: LoadItems): ItemTable {
   return {
     element,
     update (items) {
-      if (items === latest) return
-      latest = items
+      if (items === given) return
+      given = items
+      latest = items.slice(0, LATEST_MAX)
       if (view === 'latest') showLatest()
     }
   }

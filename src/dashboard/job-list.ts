@@ -2,20 +2,21 @@
 
 import { isTerminal } from '../protocol/states.ts'
 import type { JobView } from '../protocol/messages.ts'
-import { ApiError, readJobs } from './api.ts'
+import type { Client } from '../client/index.ts'
 import { h, setAttribute, setText } from './dom.ts'
 import { formatCount, formatEstimate, formatInstant, formatPercent } from './format.ts'
 import type { View } from './main.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { jobAddress } from './route.ts'
 import { createStatusLine } from './status-line.ts'
+import { describeTrouble } from './trouble.ts'
 
 const REFRESH_MS = 2000
 
 interface Row { element: HTMLElement, update (job: JobView): void }
 
 /** @param refused called when the token is not good (any more) */
-export function createJobList (refused: (reason: string) => void): View {
+export function createJobList (client: Client, refused: (reason: string) => void): View {
   const rows = new Map<string, Row>()
   const list = h('ul', { class: 'jobs' })
   const notice = h('p', { class: 'notice', role: 'status', hidden: true })
@@ -37,14 +38,14 @@ export function createJobList (refused: (reason: string) => void): View {
   }
 
   async function loadNewest (): Promise<void> {
-    const page = await readJobs(null, over.signal)
+    const page = await client.listJobs({}, { signal: over.signal })
     if (older.length === 0) cursor = page.next_cursor
     show(page.data)
   }
 
   async function loadOlder (): Promise<void> {
     await attempt(async () => {
-      const page = await readJobs(cursor, over.signal)
+      const page = await client.listJobs({ cursor: cursor ?? undefined }, { signal: over.signal })
       older = [...older, ...page.data]
       cursor = page.next_cursor
       for (const job of page.data) list.append(rowOf(job).element)
@@ -58,8 +59,9 @@ export function createJobList (refused: (reason: string) => void): View {
       setAttribute(notice, 'hidden', true)
     } catch (error) {
       if (over.signal.aborted) return
-      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return refused(error.message)
-      setText(notice, error instanceof Error ? error.message : String(error))
+      const { text, token_refused: tokenRefused } = describeTrouble(error)
+      if (tokenRefused) return refused(text)
+      setText(notice, text)
       setAttribute(notice, 'hidden', null)
     }
     setAttribute(loading, 'hidden', true)

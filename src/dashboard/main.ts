@@ -1,6 +1,6 @@
 // The page's entry: token, route, and the one view that is shown.
 
-import { createFeed, type Feed } from './feed.ts'
+import { createClient, type Client } from '../client/index.ts'
 import { createJobList } from './job-list.ts'
 import { createJobPage } from './job-page.ts'
 import { parseRoute } from './route.ts'
@@ -16,7 +16,7 @@ export interface View {
 
 function start (main: HTMLElement): void {
   let view: View | null = null
-  let feed: Feed | null = null
+  let client: Client | null = null
 
   function show (next: View, moveFocus: boolean): void {
     view?.stop()
@@ -30,24 +30,24 @@ function start (main: HTMLElement): void {
     adoptToken()
     const token = readToken()
     if (token === null || token === '') return signIn(null)
-    feed ??= createFeed(token)
+    client ??= createClient({ url: location.origin, getToken: () => readToken() ?? '' })
     const route = parseRoute(location.hash)
     show(route.page === 'jobs'
-      ? createJobList(signIn)
-      : createJobPage({ job_id: route.job_id, feed, refused: signIn }), moveFocus)
+      ? createJobList(client, signIn)
+      : createJobPage({ job_id: route.job_id, client, refused: signIn }), moveFocus)
   }
 
   function signIn (reason: string | null): void {
-    feed?.stop()
-    feed = null
+    client?.close()
+    client = null
     dropToken()
     show({ element: createSignIn(reason, () => { open(true) }), title: 'Access token', stop () {} }, false)
   }
 
   addEventListener('hashchange', () => {
     if (location.hash.startsWith('#token=')) {
-      feed?.stop()
-      feed = null
+      client?.close()
+      client = null
     }
     open(true)
   })

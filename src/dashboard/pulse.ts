@@ -1,9 +1,9 @@
-// The beat of a job: items settled in each of the last two minutes' slices, as a line.
+// The beat of a job: items settled in each second of the last minute, as a line.
 
 import type { JobMetrics } from '../protocol/messages.ts'
 import { setAttribute, svg } from './dom.ts'
 
-const SLICE_MS = 2000
+const SLICE_MS = 1000
 const SLICES = 60
 const WIDTH = 240
 const HEIGHT = 40

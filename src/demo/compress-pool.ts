@@ -20,11 +20,13 @@ export interface CompressPool {
 export function createCompressPool (threads: number): CompressPool {
   const all = Array.from({ length: threads }, () => new Worker(new URL('compress.ts', import.meta.url)))
   const free = [...all]
+  let stopped = false
   for (const thread of all) thread.setMaxListeners(20)
 
   return {
     threads,
     async run (task, progress) {
+      if (stopped) return null
       const thread = free.pop()
       if (thread === undefined) throw new Error(`all ${threads} threads are at work`)
       const outcome = await runOn(thread, task, progress)
@@ -32,6 +34,7 @@ export function createCompressPool (threads: number): CompressPool {
       return outcome
     },
     async stop () {
+      stopped = true
       await Promise.all(all.map(async thread => await thread.terminate()))
     }
   }

@@ -2,6 +2,7 @@
 // behind it must be ready to hear that it is taken.
 
 import { createServer } from 'node:net'
+import { DemoError } from './demo-error.ts'
 
 /** Ports looked at above the wanted one. */
 const TRIES = 100
@@ -22,7 +23,7 @@ export async function freePortFrom (host: string, wanted: number, taken: Readonl
   for (let port = wanted; port < wanted + TRIES && port < 65536; port++) {
     if (!taken.has(port) && await tryPort(host, port) !== null) return port
   }
-  throw new Error(`no free port from ${wanted} to ${wanted + TRIES - 1} on ${host}`)
+  throw new DemoError(`no free port from ${wanted} to ${wanted + TRIES - 1} on ${host}`)
 }
 
 function tryPort (host: string, port: number): Promise<number | null> {

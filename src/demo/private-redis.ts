@@ -8,6 +8,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Child, Children } from './children.ts'
+import { DemoError } from './demo-error.ts'
 import { anyFreePort } from './free-port.ts'
 
 const HOST = '127.0.0.1'
@@ -35,7 +36,7 @@ export interface PrivateRedisOptions {
   children: Children
 }
 
-/** @throws Error when the program is too old, does not answer in time, or a predecessor holds the folder */
+/** @throws DemoError when the program is too old, does not answer in time, or a predecessor holds the folder */
 export async function startPrivateRedis (options: PrivateRedisOptions): Promise<PrivateRedis> {
   checkVersion(options.program)
   mkdirSync(options.data_folder, { recursive: true })
@@ -53,7 +54,7 @@ export async function startPrivateRedis (options: PrivateRedisOptions): Promise<
     const problem = await ready(child, port, password)
     if (problem === null) return { url: `redis://:${password}@${HOST}:${port}`, port, child }
     await child.stop()
-    if (attempt === PORT_TRIES) throw new Error(`${options.program} on port ${port}: ${problem}; its words are in ${options.log_file}`)
+    if (attempt === PORT_TRIES) throw new DemoError(`${options.program} on port ${port}: ${problem}; its words are in ${options.log_file}`)
   }
 }
 
@@ -81,7 +82,7 @@ function pidFile (folder: string): string {
 function checkVersion (program: string): void {
   const words = execFileSync(program, ['--version'], { encoding: 'utf8' })
   const major = Number(/v=(\d+)/.exec(words)?.[1])
-  if (!(major >= VERSION_MIN)) throw new Error(`${program} is too old: ${words.trim()}; Headway needs ${VERSION_MIN} or newer`)
+  if (!(major >= VERSION_MIN)) throw new DemoError(`${program} is too old: ${words.trim()}; Headway needs ${VERSION_MIN} or newer`)
 }
 
 /** Two servers on one append-only file would spoil it. */
@@ -89,7 +90,7 @@ async function predecessorGone (folder: string): Promise<void> {
   for (let waited = 0; ; waited += POLL_MS) {
     const pid = readPid(folder)
     if (pid === null || !isServer(pid)) return
-    if (waited >= PREDECESSOR_GONE_WITHIN_MS) throw new Error(`a Redis (pid ${pid}) still uses ${folder}; stop it: kill ${pid}`)
+    if (waited >= PREDECESSOR_GONE_WITHIN_MS) throw new DemoError(`a Redis (pid ${pid}) still uses ${folder}; stop it: kill ${pid}`)
     await delay(POLL_MS)
   }
 }

@@ -1,20 +1,22 @@
 // The sample job: files of a folder through brotli, an item a file, as a worker does it that obeys its users. What
 // fails fails for a reason: a file that cannot be read, one over the size limit, an attempt over the time limit. The
-// first and the last are tried again, the last with less effort each time.
+// first and the last are tried again, with more time and less effort.
 
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { TERMINAL_JOB_STATES } from '../protocol/states.ts'
 import type { ItemData, ProgressMonitor } from '../worker/index.ts'
 import type { CompressPool } from './compress-pool.ts'
 import type { CompressOutcome } from './compress.ts'
+import { followWishes } from './wishes.ts'
 
-/** Brotli's quality by attempt; its length is the number of attempts. */
-const EFFORT_DROP = [0, 2, 6]
+/** Less of brotli's quality by attempt; its length is the number of attempts. */
+const EFFORT_DROPS = [0, 2, 6]
 const RETRY_AFTER_MS = 500
-const CONTROL_POLL_MS = 250
-const HEARTBEAT_MS = 5000
 /** Between two reports of progress of one item. */
 const PROGRESS_EVERY_MS = 200
+/** How often a lane without work looks for some. */
+const IDLE_MS = 50
 
 export interface SampleJobOptions {
   monitor: ProgressMonitor
@@ -26,123 +28,104 @@ export interface SampleJobOptions {
   /** Of the first attempt, 0–11. */
   quality: number
   size_limit_bytes: number
+  /** Of the first attempt; the second has twice, the third three times as long. */
   time_limit_ms: number
   /** Aborted when the worker has to go: the job is then reported as failed. */
   signal: AbortSignal
 }
 
-interface Work { id: string, path: string, attempt: number, not_before: number }
-
-/** What the users want now; `over` ends the worker's part. */
-type Wish = 'go' | 'hold' | 'cancel' | 'over'
+interface Work { row: number, path: string, attempt: number, not_before: number }
 
 /** @returns the state the job was left in */
 export async function runSampleJob (options: SampleJobOptions): Promise<string> {
   const { monitor, pool, job_id: jobId, files, signal } = options
-  const fresh = files.values().map((path, n) => ({ id: `file-${n + 1}`, path, row: n + 1 }))
-  const retries: Work[] = []
-  const rows = new Map<string, number>()
-  let wish: Wish = 'go'
-  let state = 'running'
-  let inFlight = 0
+  await register(options)
+  const wishes = followWishes({ monitor, job_id: jobId, signal, onCancel: () => { void pool.stop() } })
+  const queue = createQueue(files)
 
+  async function lane (): Promise<void> {
+    while (true) {
+      const wish = wishes.current()
+      if (wish === 'cancel' || wish === 'over') return
+      const work = wish === 'hold' ? null : queue.take()
+      if (work === undefined) return
+      if (work === null) await delay(IDLE_MS)
+      else queue.putBack(await attempt(work))
+    }
+  }
+
+  /** @returns what is to be tried again; null = settled */
+  async function attempt (work: Work): Promise<Work | null> {
+    const item = { id: `file-${work.row}`, attempt: work.attempt }
+    await monitor.updateItemProgress(jobId, { ...item, title: work.path, row_index: work.row, state: 'processing', percent_complete: 0 })
+    let nextReport = performance.now() + PROGRESS_EVERY_MS
+    const outcome = await pool.run(taskOf(work, options), percent => {
+      if (performance.now() < nextReport) return
+      nextReport = performance.now() + PROGRESS_EVERY_MS
+      void monitor.updateItemProgress(jobId, { ...item, state: 'processing', percent_complete: Math.min(99, percent) })
+    })
+    if (wishes.current() === 'over') return null // the job has ended: nothing more can be said about its items
+    const report = describe(outcome, work.attempt)
+    void monitor.updateItemProgress(jobId, { ...item, ...report })
+    if (report.retryable !== true) return null
+    return { ...work, attempt: work.attempt + 1, not_before: performance.now() + RETRY_AFTER_MS * work.attempt }
+  }
+
+  await Promise.all(Array.from({ length: pool.threads }, lane))
+  await wishes.over // until the system has called the job completed, canceled or failed
+  const ended = (TERMINAL_JOB_STATES as readonly string[]).includes(wishes.state()) || wishes.state() === 'gone'
+  if (ended) return wishes.state()
+  await monitor.updateJobState(jobId, 'failed', 'worker_stopped')
+  return 'failed'
+}
+
+async function register (options: SampleJobOptions): Promise<void> {
+  const { monitor, pool, job_id: jobId, folder, files, quality } = options
   await monitor.registerJob(jobId, {
     items_total: files.length,
-    title: `Compress ${files.length.toLocaleString('en')} files of ${options.folder.split('/').at(-1) ?? options.folder}`,
+    title: `Compress ${files.length.toLocaleString('en')} files of ${basename(folder)}`,
     job_kind: 'brotli',
     item_kind: 'file',
     concurrency: pool.threads,
     auto_complete: true,
-    metadata: { folder: options.folder, quality: options.quality, size_limit_bytes: options.size_limit_bytes }
+    metadata: { folder, quality, size_limit_bytes: options.size_limit_bytes }
   })
   await monitor.updateJobState(jobId, 'running', 'worker_started')
-
-  /** Reads what users ask for, confirms it, and keeps the job alive. */
-  async function listen (): Promise<void> {
-    let confirmed: string | null = null
-    let beat = 0
-    while (wish !== 'over') {
-      const control = await monitor.control(jobId).catch(() => null) // Redis is away: what was asked last still holds
-      if (control !== null) {
-        state = control.state ?? 'gone'
-        wish = wishOf(state)
-        if (control.request_id !== null && control.request_id !== confirmed) {
-          confirmed = control.request_id
-          void monitor.acknowledge(jobId, confirmed)
-        }
-      }
-      if (performance.now() - beat > HEARTBEAT_MS) {
-        beat = performance.now()
-        void monitor.heartbeat(jobId)
-      }
-      if (wish === 'cancel') void pool.stop()
-      if (wish !== 'over') await delay(CONTROL_POLL_MS, undefined, { signal }).catch(() => { wish = 'over' })
-    }
-  }
-
-  function next (): Work | 'wait' | 'none' {
-    const due = retries.findIndex(work => work.not_before <= performance.now())
-    if (due >= 0) return retries.splice(due, 1)[0] ?? 'wait'
-    const file = fresh.next()
-    if (file.done !== true) {
-      rows.set(file.value.id, file.value.row)
-      return { id: file.value.id, path: file.value.path, attempt: 1, not_before: 0 }
-    }
-    return retries.length > 0 || inFlight > 0 ? 'wait' : 'none'
-  }
-
-  /** One file at a time; as many lanes as threads. Waits for a report to be stored before it makes the next but one. */
-  async function lane (): Promise<void> {
-    let stored: Promise<void> = Promise.resolve()
-    while (wish === 'go' || wish === 'hold') {
-      const work = wish === 'hold' ? 'wait' : next()
-      if (work === 'none') return
-      if (work === 'wait') {
-        await delay(CONTROL_POLL_MS / 5)
-        continue
-      }
-      inFlight++
-      await stored
-      stored = compress(work)
-      await stored
-      inFlight--
-    }
-  }
-
-  async function compress (work: Work): Promise<void> {
-    const title = { id: work.id, title: work.path, row_index: rows.get(work.id) ?? null, attempt: work.attempt }
-    void monitor.updateItemProgress(jobId, { ...title, state: 'processing', percent_complete: 0 })
-    let told = performance.now()
-    const outcome = await pool.run({
-      path: join(options.folder, work.path),
-      quality: Math.max(1, options.quality - (EFFORT_DROP[work.attempt - 1] ?? 0)),
-      size_limit_bytes: options.size_limit_bytes,
-      time_limit_ms: options.time_limit_ms * work.attempt
-    }, percent => {
-      if (performance.now() - told < PROGRESS_EVERY_MS) return
-      told = performance.now()
-      void monitor.updateItemProgress(jobId, { id: work.id, attempt: work.attempt, state: 'processing', percent_complete: Math.min(99, percent) })
-    })
-    if (wish === 'over') return // the job has ended: nothing more can be said about its items
-    const report = describe(outcome, work.attempt)
-    if (report.retryable === true) retries.push({ ...work, attempt: work.attempt + 1, not_before: performance.now() + RETRY_AFTER_MS * 2 ** work.attempt })
-    await monitor.updateItemProgress(jobId, { id: work.id, attempt: work.attempt, ...report }).catch(() => {})
-  }
-
-  const listening = listen()
-  await Promise.all(Array.from({ length: pool.threads }, lane))
-  await listening // until the system has called the job completed, canceled or failed
-  if (signal.aborted && wishOf(state) !== 'over') {
-    await monitor.updateJobState(jobId, 'failed', 'worker_stopped')
-    state = 'failed'
-  }
-  return state
 }
 
-function wishOf (state: string): Wish {
-  if (state === 'pausing' || state === 'paused') return 'hold'
-  if (state === 'canceling') return 'cancel'
-  return state === 'running' || state === 'pending' || state === 'completing' ? 'go' : 'over'
+interface Queue {
+  /** Null = nothing now, perhaps later; undefined = nothing any more. */
+  take (): Work | null | undefined
+  /** Ends what `take` began. */
+  putBack (again: Work | null): void
+}
+
+function createQueue (files: readonly string[]): Queue {
+  const retries: Work[] = []
+  let row = 0
+  let taken = 0
+  return {
+    take () {
+      const due = retries.findIndex(work => work.not_before <= performance.now())
+      const path = files[row]
+      if (due < 0 && path === undefined) return retries.length > 0 || taken > 0 ? null : undefined
+      taken++
+      return due < 0 ? { row: ++row, path: path ?? '', attempt: 1, not_before: 0 } : retries.splice(due, 1)[0]
+    },
+    putBack (again) {
+      taken--
+      if (again !== null) retries.push(again)
+    }
+  }
+}
+
+function taskOf ({ path, attempt }: Work, { folder, quality, size_limit_bytes: sizeLimit, time_limit_ms: timeLimitMs }: SampleJobOptions) {
+  return {
+    path: join(folder, path),
+    quality: Math.max(1, quality - (EFFORT_DROPS[attempt - 1] ?? 0)),
+    size_limit_bytes: sizeLimit,
+    time_limit_ms: timeLimitMs * attempt
+  }
 }
 
 /** @param outcome null = given up because of a cancel */
@@ -150,9 +133,8 @@ function describe (outcome: CompressOutcome | null, attempt: number): Omit<ItemD
   if (outcome === null) return { state: 'canceled' }
   if (outcome.done) {
     const { bytes_in: bytesIn, bytes_out: bytesOut } = outcome
-    const share = bytesIn === 0 ? 100 : Math.round(bytesOut / bytesIn * 100)
-    return { state: 'completed', result: { bytes_in: bytesIn, bytes_out: bytesOut, percent_of_size: share }, weight: bytesIn }
+    return { state: 'completed', weight: bytesIn, result: { bytes_in: bytesIn, bytes_out: bytesOut } }
   }
-  const again = outcome.code !== 'over_size_limit' && attempt < EFFORT_DROP.length
-  return { state: 'failed', retryable: again, error: { code: outcome.code, message: outcome.message } }
+  const retryable = outcome.code !== 'over_size_limit' && attempt < EFFORT_DROPS.length
+  return { state: 'failed', retryable, error: { code: outcome.code, message: outcome.message } }
 }

@@ -46,8 +46,8 @@ export interface Lane {
   next (): { n: number, entry: LaneEntry } | null
   /** `next()` was answered. */
   answered (id: string, nowMs: number): void
-  /** @returns true when it changed what is sent next: look again soon */
-  learned (standing: Standing, nowMs: number): boolean
+  /** Moves to what Redis expects next. */
+  learned (standing: Standing, nowMs: number): void
   /** Forgets confirmed entries stored at or before `storedBefore`, ms of the producer's clock. */
   prune (storedBefore: number): void
   /** For a producer that was silent for long: begins anew at 1. Only when nothing is kept. */
@@ -108,21 +108,13 @@ export function createLane (freshName: () => string): Lane {
     learned ({ stored, cursor, rewind }, nowMs) {
       lastStored = stored ?? 0
       const expected = lastStored + 1 - base // index of the entry that Redis expects next
-      if (expected > entries.length) { // numbers that this producer never gave: the name is not its own
-        begin()
-        return true
-      }
+      if (expected > entries.length) return begin() // numbers that it never gave: the name is somebody else's
       const index = Math.max(0, expected)
       for (let i = pointer; i < index; i++) settle(entries[i]!, nowMs) // stored, only the answer was lost
-      if (rewind || index > pointer) {
-        moveTo(index)
-        return rewind
-      }
-      const first = entries[index]
-      if (index === pointer || !passed(first!.id, cursor)) return expected < 0
+      if (rewind || index > pointer) return moveTo(index)
+      if (index === pointer || !passed(entries[index]!.id, cursor)) return
       if (expected < 0) begin()
       else moveTo(index)
-      return true
     },
 
     prune (storedBefore) {

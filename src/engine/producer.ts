@@ -44,7 +44,7 @@ export interface ProducerParams {
   kept_bytes_max?: number
   /** A producer silent for this long takes a new name, before Redis forgets the old one. Default 30 minutes. */
   silence_ms?: number
-  /** How often Redis is asked while entries are kept: from the first, doubling, to the second. Default 200 to 2,000. */
+  /** How often Redis is asked while entries are kept: doubling from `min`, after a loss anew, to `max`. Default 200 to 2,000. */
   check_ms?: { min: number, max: number }
   /** Monotonic ms, for tests. */
   now?: () => number
@@ -101,7 +101,7 @@ export function createProducer (params: ProducerParams): Producer {
   let unsent = 0
   let closed = false
 
-  const freshName = () => randomBytes(9).toString('base64url')
+  const freshName = () => randomBytes(9).toString('hex') // an identifier, whatever comes out
 
   function senderOf (partition: number): Sender {
     let sender = senders.get(partition)
@@ -142,11 +142,11 @@ export function createProducer (params: ProducerParams): Producer {
     if (name !== lane.name) return // renewed meanwhile: ask again
     const rewind = sender.connection !== asked || sender.epoch !== epoch
     const stored = known === null ? null : Number(known.split('\t', 1)[0])
-    const changed = lane.learned({ stored, cursor: meta?.split('\t', 2)[1] ?? null, rewind }, now())
+    lane.learned({ stored, cursor: meta?.split('\t', 2)[1] ?? null, rewind }, now())
     sender.epoch = epoch
     sender.connection = asked
     lane.prune(now() - keepMs)
-    sender.check_delay = changed ? checkMs.min : Math.min(checkMs.max, sender.check_delay * 2)
+    sender.check_delay = rewind ? checkMs.min : Math.min(checkMs.max, sender.check_delay * 2)
     sender.check_at = now() + sender.check_delay
   }
 

@@ -3,7 +3,6 @@
 
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
-import type { Engine } from '../engine/engine.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 import { isId } from '../protocol/ids.ts'
 import { CONFIRM_MS_MAX } from '../protocol/limits.ts'
@@ -14,13 +13,14 @@ import type { ControlAction } from '../protocol/states.ts'
 import { requireScope } from './auth.ts'
 import { isObject, parseJson } from './json.ts'
 import { toHeadwayError } from './problem.ts'
+import type { Reach } from './reach.ts'
 import type { Session } from './session.ts'
 
 /** Frames that are no message at all, after which the socket is closed. */
 const MALFORMED_MAX = 5
 
 export interface ActionsOptions {
-  engine: Pick<Engine, 'submit'>
+  engine: Pick<Reach, 'submit'>
   log: Logger
 }
 
@@ -71,7 +71,8 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
     session.ack({ id, action, job_id: jobId, data })
   }
 
-  async function run (session: Session, message: ClientMessage, id: string | null, onAuthenticated: () => void): Promise<void> {
+  async function run (session: Session, given: Record<string, unknown>, id: string | null, onAuthenticated: () => void): Promise<void> {
+    const message = read(given)
     switch (message.action) {
       case 'subscribe': {
         const { action, job_id: jobId, wait_ms: waitMs = 0 } = message
@@ -109,9 +110,9 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
     const id = typeof message.id === 'string' && message.id.length <= 128 ? message.id : null
     const jobId = isId(message.job_id) ? message.job_id : undefined
     const given = message
-    Promise.try(() => run(session, read(given), id, onAuthenticated)).catch((error: unknown) => {
+    run(session, given, id, onAuthenticated).catch((error: unknown) => {
       const known = toHeadwayError(error)
-      if (known.code === 'internal') log.error({ err: error, action: given.action }, 'an action failed')
+      if (known.status >= 500) log[known.temporary ? 'warn' : 'error']({ event: 'action_failed', code: known.code, err: error }, 'an action failed')
       session.fail(id, known, jobId)
     })
   }

@@ -1,9 +1,10 @@
 // The rooms of this gateway, one for each job that somebody here watches. A room is made by its first member and goes with
 // its last; nothing in it is state that another gateway would miss.
 
-import type { Engine } from '../engine/engine.ts'
 import type { Registration, StoredJob } from '../protocol/job.ts'
-import { createRoom, type Member, type Room } from './room.ts'
+import type { Reach } from './reach.ts'
+import { createRoom, type Room } from './room.ts'
+import type { Member } from './seats.ts'
 
 /** Rooms read again at once after a lost connection: enough to be quick, few enough to leave Redis to others. */
 const RECHECKS_AT_ONCE = 32
@@ -21,7 +22,7 @@ export interface Hub {
   stop: () => void
 }
 
-export function createHub ({ engine }: { engine: Pick<Engine, 'subscribe' | 'readJob' | 'onInterrupted'> }): Hub {
+export function createHub ({ engine }: { engine: Pick<Reach, 'subscribe' | 'readJob' | 'onInterrupted'> }): Hub {
   const rooms = new Map<string, Room>()
   let unhook = () => {}
 

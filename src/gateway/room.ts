@@ -1,34 +1,25 @@
 // A room: the sockets of this gateway that watch one job, and the position all of them have reached.
 //
-// Joining without a race: the channel is heard first, then the job is read, and what arrives meanwhile is kept in a buffer
-// that belongs to the read; who joins during a read shares it. The snapshot goes out, then what in the buffer is newer.
-// Live members never wait for a join. They wait only for a *recheck*: a message that does not continue the position, or a
-// connection that was lost, means that something may be missing. Then the room falls silent, reads the job again, and sends
-// a snapshot with `reset: true` when it is not where the room stood.
+// Joining without a race: the channel is heard first, then the job is read, and what arrives meanwhile is kept in a buffer that
+// belongs to the read; who joins during a read shares it. The snapshot goes out, then what in the buffer is newer. Live members
+// never wait for a join, only for a *recheck*: a message that does not continue the position, or a connection that was lost, means
+// that something may be missing. The room falls silent, reads, and sends a snapshot with `reset: true` when it stood elsewhere.
 
-import type { Engine, FeedMessage, JobRead } from '../engine/engine.ts'
-import { HeadwayError } from '../protocol/errors.ts'
+import type { FeedMessage, JobRead } from '../engine/engine.ts'
 import type { Registration, StoredJob } from '../protocol/job.ts'
 import { snapshotMessage } from '../protocol/view.ts'
 import { encodeUpdate, type Shown, shownOf } from './encode.ts'
 import { toHeadwayError } from './problem.ts'
+import type { Reach } from './reach.ts'
+import { createWaitingRoom, endAll, type Member, type Seat, unknownJob } from './seats.ts'
 
-/** Messages kept during one read. Beyond: they are dropped and the job is read again, which covers them. */
+/** Messages kept during one read. Beyond: dropped, and the job is read again, which covers them. */
 const BUFFER_MESSAGES_MAX = 1_000
 const RETRY_MS_MIN = 250
 const RETRY_MS_MAX = 5_000
 
-export interface Member {
-  /** Called once, right before the snapshot. */
-  joined: () => void
-  /** One encoded message; the same string goes to every member. */
-  send: (text: string) => void
-  /** Nothing more will come: null when a job that was watched has left Redis, else why it cannot be watched. */
-  ended: (why: HeadwayError | null) => void
-}
-
 export interface RoomOptions {
-  engine: Pick<Engine, 'subscribe' | 'readJob'>
+  engine: Pick<Reach, 'subscribe' | 'readJob'>
   tenant_id: string
   job_id: string
   /** Called once, when nobody is left. */
@@ -48,21 +39,12 @@ export interface Room {
   close: () => void
 }
 
-interface Seat {
-  member: Member
-  /** A joiner whose snapshot was ahead of the room skips what it holds already: messages up to this rev. */
-  covered_rev: number
-  /** Monotonic ms until which an unknown job is waited for. */
-  wait_until: number
-  timer?: NodeJS.Timeout
-}
-
 interface Read {
-  /** True when live members wait for it too. */
+  /** Live members wait for it too. */
   reset: boolean
   joiners: Set<Seat>
   buffer: { message: FeedMessage, texts: string[] }[]
-  /** True when something may have been missed since it began. */
+  /** Something may have been missed since it began. */
   again: boolean
   done: () => void
   settled: Promise<void>
@@ -71,8 +53,7 @@ interface Read {
 export function createRoom (options: RoomOptions): Room {
   const { engine, tenant_id: tenant, job_id: id, onEmpty } = options
   const live = new Set<Seat>()
-  /** Seats that wait for the job's registration. */
-  const absent = new Set<Seat>()
+  const absent = createWaitingRoom({ job_id: id, onGaveUp: closeIfEmpty })
   let known: { job: StoredJob, registration: Registration, shown: Shown } | null = null
   let reading: Read | null = null
   /** The last read failed: nothing that arrives can be trusted to continue the position. */
@@ -81,14 +62,14 @@ export function createRoom (options: RoomOptions): Room {
   let failures = 0
   let closed = false
 
+  /** A failure shows in the first read, which tells the joiners. */
   const opened: Promise<() => void> = engine.subscribe(tenant, id, hear)
-  // A failure shows in the first read, which tells the joiners.
 
   function close (): void {
     if (closed) return
     closed = true
     clearTimeout(retry)
-    for (const { timer } of absent) clearTimeout(timer)
+    absent.close()
     opened.then(leave => leave(), () => {})
     reading?.done()
     onEmpty()
@@ -96,15 +77,6 @@ export function createRoom (options: RoomOptions): Room {
 
   function closeIfEmpty (): void {
     if (live.size === 0 && absent.size === 0 && (reading === null || reading.joiners.size === 0)) close()
-  }
-
-  function end (seats: Set<Seat>, why: HeadwayError | null): void {
-    const ending = [...seats]
-    seats.clear()
-    for (const { member, timer } of ending) {
-      clearTimeout(timer)
-      member.ended(why)
-    }
   }
 
   // --- what the channel says
@@ -120,7 +92,7 @@ export function createRoom (options: RoomOptions): Room {
         reading.again = true
       }
     } else if (reading === null && message.type === 'update' && absent.size > 0) {
-      startRead(false, takeAbsent())
+      startRead(false, absent.take())
     }
   }
 
@@ -131,7 +103,7 @@ export function createRoom (options: RoomOptions): Room {
     if (message.type === 'gone') {
       if (message.epoch < epoch) return []
       known = null
-      end(live, null)
+      endAll(live, null)
       closeIfEmpty()
       return []
     }
@@ -173,12 +145,11 @@ export function createRoom (options: RoomOptions): Room {
     }
     if (found === null) {
       unknown(read)
-      read.done()
-      return
+    } else {
+      for (const seat of absent.take()) read.joiners.add(seat)
+      if (known === null || read.reset) reposition(read, found)
+      else admit(read, found)
     }
-    for (const seat of takeAbsent()) read.joiners.add(seat)
-    if (known === null || read.reset) reposition(read, found)
-    else admit(read, found)
     read.done()
     if (!closed) closeIfEmpty()
   }
@@ -186,17 +157,10 @@ export function createRoom (options: RoomOptions): Room {
   /** The job is not there. Whoever may wait does; a registration that came in meanwhile is read at once. */
   function unknown (read: Read): void {
     known = null
-    end(live, null)
-    const now = performance.now()
-    for (const seat of read.joiners) {
-      if (seat.wait_until <= now) continue
-      read.joiners.delete(seat)
-      absent.add(seat)
-      seat.timer ??= setTimeout(() => giveUp(seat), seat.wait_until - now)
-    }
-    end(read.joiners, unknownJob())
-    if (absent.size > 0 && read.buffer.some(({ message }) => message.type === 'update')) startRead(false, takeAbsent())
-    else closeIfEmpty()
+    endAll(live, null)
+    for (const seat of read.joiners) if (absent.add(seat)) read.joiners.delete(seat)
+    endAll(read.joiners, unknownJob(id))
+    if (absent.size > 0 && read.buffer.some(({ message }) => message.type === 'update')) startRead(false, absent.take())
   }
 
   /** First read of the room, or a recheck: everybody stands where the read stands. */
@@ -234,7 +198,6 @@ export function createRoom (options: RoomOptions): Room {
     const joined = [...read.joiners]
     read.joiners.clear()
     for (const seat of joined) {
-      clearTimeout(seat.timer)
       seat.covered_rev = coveredRev
       live.add(seat)
       seat.member.joined()
@@ -246,7 +209,7 @@ export function createRoom (options: RoomOptions): Room {
   function fail (read: Read, error: unknown): void {
     if (closed) return
     reading = null
-    end(read.joiners, toHeadwayError(error))
+    endAll(read.joiners, toHeadwayError(error))
     read.done()
     if (live.size > 0 && (read.reset || read.again)) {
       suspect = true
@@ -263,25 +226,7 @@ export function createRoom (options: RoomOptions): Room {
       return reading.settled
     }
     if (known === null && absent.size === 0) return Promise.resolve()
-    return startRead(true, takeAbsent()).settled
-  }
-
-  // --- seats
-
-  function takeAbsent (): Set<Seat> {
-    const seats = new Set(absent)
-    absent.clear()
-    return seats
-  }
-
-  function giveUp (seat: Seat): void {
-    if (!absent.delete(seat)) return
-    seat.member.ended(unknownJob())
-    closeIfEmpty()
-  }
-
-  function unknownJob (): HeadwayError {
-    return new HeadwayError('unknown_job', `There is no job ${id}.`)
+    return startRead(true, absent.take()).settled
   }
 
   function join (member: Member, waitMs: number): () => void {
@@ -289,7 +234,6 @@ export function createRoom (options: RoomOptions): Room {
     if (reading !== null) reading.joiners.add(seat)
     else startRead(suspect, new Set([seat]))
     return () => {
-      clearTimeout(seat.timer)
       live.delete(seat)
       absent.delete(seat)
       reading?.joiners.delete(seat)

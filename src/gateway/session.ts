@@ -83,8 +83,9 @@ export function createSession (options: SessionOptions): Session {
 
   async function subscribe (jobId: string, waitMs: number, onJoined = () => {}): Promise<void> {
     const { tenant_id: tenant } = allowed()
-    if (watched.has(jobId)) return onJoined()
-    if (watched.size >= subscriptionsMax) {
+    // Again for the same job: a fresh snapshot, in place of the subscription that was.
+    const previous = watched.get(jobId)
+    if (previous === undefined && watched.size >= subscriptionsMax) {
       throw new HeadwayError('too_many_subscriptions', `A socket watches at most ${subscriptionsMax} jobs; open another one.`)
     }
     await new Promise<void>((resolve, reject) => {
@@ -104,6 +105,7 @@ export function createSession (options: SessionOptions): Session {
         resolve()
       }
       watched.set(jobId, stop)
+      previous?.()
     })
   }
 

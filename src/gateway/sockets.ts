@@ -5,7 +5,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import websocket from '@fastify/websocket'
 import type { Logger } from 'pino'
 import type { WebSocket } from 'ws'
-import type { Config } from '../config/schema.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 import { type SocketQuery, socketQuery } from '../protocol/schema/queries.ts'
 import type { Actions } from './actions.ts'
@@ -13,6 +12,7 @@ import { type Auth, bearerOf, type Identity, requireScope } from './auth.ts'
 import type { Hub } from './hub.ts'
 import type { OriginPolicy } from './origin.ts'
 import { createSession, type Session } from './session.ts'
+import type { GatewaySettings } from './settings.ts'
 import { createTokenBucket } from './token-bucket.ts'
 
 const PROTOCOL = 'headway.v1'
@@ -31,7 +31,7 @@ export interface SocketsOptions {
   auth: Auth
   actions: Actions
   origins: OriginPolicy
-  config: Config
+  config: GatewaySettings
   log: Logger
 }
 

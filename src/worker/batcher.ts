@@ -200,7 +200,7 @@ export function createBatcher (params: BatcherParams): Batcher {
     },
 
     async flush () {
-      await waiting.at(-1)?.done.promise
+      if (waiting.length > 0) await waiting.at(-1)!.done.promise
       for (const queue of queues.values()) seal(queue)
       await Promise.all(Array.from(queues.values(), queue => queue.newest))
     },

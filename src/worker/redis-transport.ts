@@ -44,7 +44,7 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
   const { prefix = 'hw', log } = params
   const connections = connect(params.redis_url, log)
   const redis = connections.open(PRODUCER_REDIS_OPTIONS)
-  const hold = createHold()
+  const { hold, release } = createHold()
   const batcher = createBatcher({
     send: (partition, batch) => hold(producer!.send(partition, batch)),
     window_ms: params.window_ms,
@@ -118,6 +118,7 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
       batcher.close()
       await producer?.close()
       connections.close()
+      release()
     }
   }
 }
@@ -127,16 +128,19 @@ function letProcessEnd (client: RedisClient): void {
   else client.on('+node', letProcessEnd)
 }
 
-/** Keeps the process alive while one of the promises given to it is pending. */
-function createHold (): <T>(promise: Promise<T>) => Promise<T> {
+/** `hold` keeps the process alive while one of the promises given to it is pending, until `release`. */
+function createHold (): { hold: <T>(promise: Promise<T>) => Promise<T>, release: () => void } {
   const timer = setInterval(() => {}, 2 ** 30).unref()
   let pending = 0
-  const release = (): void => {
+  const settled = (): void => {
     if (--pending === 0) timer.unref()
   }
-  return promise => {
-    if (pending++ === 0) timer.ref()
-    promise.then(release, release)
-    return promise
+  return {
+    hold (promise) {
+      if (pending++ === 0) timer.ref()
+      promise.then(settled, settled)
+      return promise
+    },
+    release: () => clearInterval(timer)
   }
 }

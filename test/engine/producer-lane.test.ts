@@ -59,7 +59,7 @@ function simulation () {
     drain,
     check (rewind = false) {
       const cursor = world.drained === 0 ? '0-0' : `${world.stream[world.drained - 1]!.id}-0`
-      return lane.learned({ stored: world.producers.get(lane.name) ?? null, cursor, rewind }, 0)
+      lane.learned({ stored: world.producers.get(lane.name) ?? null, cursor, rewind }, 0)
     },
     replicate () { replica = copyOf(world) },
     failover () { world = copyOf(replica) },
@@ -122,9 +122,11 @@ t.test('a gap is seen by the drained position, without any word of a new epoch',
   sim.send()
   sim.failover() // b0 is gone, its answer had come
   sim.send()
-  t.equal(sim.check(), false, 'nothing is known before the reducer has passed it')
+  sim.check()
+  t.equal(sim.lane.next(), null, 'nothing is known before the reducer has passed it')
   sim.drain(1)
-  t.equal(sim.check(), true)
+  sim.check()
+  t.equal(sim.lane.next()?.n, 1)
   sim.send()
   sim.send()
   sim.drain(2)
@@ -161,7 +163,7 @@ t.test('after a loss of everything the rest goes out under a new name from 1, on
   sim.send()
   t.equal(sim.lane.next(), null, 'and nothing behind it')
   sim.drain(1)
-  t.equal(sim.check(), true)
+  sim.check()
   t.equal(sim.names, 2)
   t.equal(sim.lane.next()?.n, 1)
   sim.heal()

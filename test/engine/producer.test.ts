@@ -73,6 +73,7 @@ t.test('numbers each partition from 1, one entry in flight, in the order of the 
   await Promise.all([...Array.from({ length: 20 }, (_, i) => producer.send(0, `1\na${i}`)), producer.send(1, '1\nother')])
   const stream = await observer.xrange(keys.partition(0).ingest, '-', '+')
   const name = producer.status().name(0)
+  t.match(name, /^[0-9a-f]{18}$/, 'an identifier, which every reducer takes')
   t.same(stream.map(([, fields]) => fields), Array.from({ length: 20 }, (_, i) => ['b', `1\na${i}`, 'p', name, 'n', String(i + 1)]))
   const [[, other] = []] = await observer.xrange(keys.partition(1).ingest, '-', '+')
   t.same(other, ['b', '1\nother', 'p', producer.status().name(1), 'n', '1'])

@@ -4,22 +4,26 @@ import { randomBytes } from 'node:crypto'
 import { Cluster, type Redis } from 'ioredis'
 import type { Test } from 'tap'
 import { startCluster, type RedisCluster } from './cluster.ts'
-import { startRedis } from './redis.ts'
+import { startRedis, type RedisServer } from './redis.ts'
 
 export type TopologyName = 'single' | 'cluster'
 
-export interface Topology {
+interface Common {
   readonly name: TopologyName
   /** For `createEngine`: one URL, or the list of the Cluster's nodes. */
   readonly url: string
   /** A connection of the test's own; closed with the topology. */
   readonly redis: Redis | Cluster
-  /** Null on a single Redis. */
-  readonly cluster: RedisCluster | null
   /** SCRIPT FLUSH wherever scripts may be loaded. */
   flushScripts (): Promise<void>
   stop (): Promise<void>
 }
+
+/** Either the one server or the Cluster. */
+export type Topology = Common & (
+  | { readonly cluster: null, readonly server: RedisServer }
+  | { readonly cluster: RedisCluster, readonly server: null }
+)
 
 /** A prefix that no other test has: suites share a server without meeting. */
 export function randomPrefix (): string {
@@ -50,6 +54,7 @@ async function startSingle (): Promise<Topology> {
     url: server.url,
     redis,
     cluster: null,
+    server,
     flushScripts: async () => { await redis.script('FLUSH') },
     stop: () => server.stop()
   }
@@ -63,6 +68,7 @@ async function startClustered (): Promise<Topology> {
     url: cluster.url,
     redis,
     cluster,
+    server: null,
     flushScripts: async () => { await Promise.all(cluster.primaries.map((node) => node.redis.script('FLUSH'))) },
     stop: () => cluster.stop()
   }

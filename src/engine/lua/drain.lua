@@ -44,59 +44,65 @@ local started_at = redis.call('TIME')
 local stored_meta = redis.call('HMGET', KEYS[2], '_', 'ep', 'rid', 'ob', 'obb')
 if not stored_meta[1] then return { 'absent' } end
 if redis.call('EXISTS', unpack(KEYS)) ~= 9 then return { 'torn' } end
-local replication = redis.call('INFO', 'replication')
-if not string.find(replication, 'master_replid:' .. stored_meta[3], 1, true) then return { 'replica_changed' } end
+if not redis.call('INFO', 'replication'):find('master_replid:' .. stored_meta[3], 1, true) then return { 'replica_changed' } end
 
-local keys = {
-  ingest = KEYS[1], meta = KEYS[2], agenda = KEYS[3], jobs = KEYS[4], outbox = KEYS[5], dirty = KEYS[6], answers = KEYS[7],
-  rejected = KEYS[8], producers = KEYS[9]
-}
-local limits = {
-  partition = ARGV[4] + 0, partitions = ARGV[5] + 0, control_timeout = ARGV[9] + 0, stall_after = ARGV[10] + 0,
-  abandon_after = ARGV[11] + 0, retention = ARGV[12] + 0, log_events = ARGV[13] + 0, log_bytes = ARGV[14] + 0,
-  items = ARGV[15] + 0, sink = ARGV[17] ~= '0', waiting = ARGV[19] + 0,
-  event_bytes = 16384, title_bytes = 512, text_bytes = 2048, metadata_bytes = 4096
-}
-local partition_epoch, outbox_position = stored_meta[2] + 0, string.match(stored_meta[4], '^%d+') + 0
-local batch = { entries = {}, jobs = {}, order = {}, events = 0, producers = {}, producer_names = {} }
-local clock -- gap_ms, now, last_epoch, waiting; set by lib/clock.lua
-
+-- #include lib/state.lua
 -- #include lib/text.lua
--- #include lib/clock.lua
--- #include lib/json.lua
--- #include lib/time.lua
--- #include lib/parse_packed.lua
--- #include lib/parse_flat.lua
 -- #include lib/job.lua
 -- #include lib/pace.lua
 -- #include lib/moves.lua
 -- #include lib/item.lua
+-- #include lib/due.lua
+
+-- What most calls do not need is made when it is: a function costs at every call of the script that makes it.
+local function flat_parser()
+-- #include lib/flat/json.lua
+-- #include lib/flat/time.lua
+-- #include lib/flat/fields.lua
+  return parse_flat
+end
+local function line_parser()
+-- #include lib/lines.lua
+  return other_line
+end
+local function job_events()
+  local COUNTERS = { 'completed', 'failed', 'skipped', 'canceled' }
 -- #include lib/register.lua
--- #include lib/reduce.lua
+-- #include lib/job_events.lua
+  return reduce_job_event
+end
+local function timers()
 -- #include lib/timers.lua
+  return fire
+end
+
 -- #include lib/read.lua
 -- #include lib/apply.lua
 -- #include lib/write.lua
 
-local outbox_full = limits.sink and clock.bytes_in - (tonumber(stored_meta[5]) or 0) >= ARGV[17] + 0
+local outbox_full = R.sink and R.bytes_in - (tonumber(stored_meta[5]) or 0) >= ARGV[17] + 0
 if outbox_full and ARGV[18] == '1' then return { 'held' } end
 
-local stored_cursor = clock.cursor
-local word = read_entries(ARGV[7] + 0, ARGV[8] + 0)
-local at_end = { base = clock.now - clock.gap_ms, ms = string.format('%.0f', clock.now) }
-if clock.more then at_end = { base = clock.last_entry_base, ms = clock.last_entry_ms } end
-read_jobs(at_end.base)
-if batch.newer then return { 'newer_format', 0, stored_cursor, 0, 0, 0, 0, 0, 0, 0, 0 } end
-if not preflight() then return { 'torn' } end
-apply_entries()
-fire_timers(at_end)
-if #batch.entries > 0 or #batch.order > 0 or clock.now - clock.last_ms >= 1000 then
-  prepare_writes(outbox_full, at_end.base)
-  write_all()
+local stored_cursor = R.cursor
+local word = R.read_entries(ARGV[7] + 0, ARGV[8] + 0)
+-- Timers run at now, or while a backlog remains at the time of the last entry, so that load cannot starve them.
+local end_ms, end_base = ('%d'):format(R.now), R.now - R.gap_ms
+if R.more then
+  R.set_time(R.entries[#R.entries].ms)
+  end_ms, end_base = R.ms, R.base
+end
+local members = R.read_jobs(end_base)
+if R.newer then return { 'newer_format', 0, stored_cursor, 0, 0, 0, 0, 0, 0, 0, 0 } end
+if not R.whole_slot(members) then return { 'torn' } end
+R.apply_entries()
+R.ms, R.base, R.base_text = end_ms, end_base, ('%d'):format(end_base)
+R.fire_timers(end_base)
+if #R.entries > 0 or #R.order > 0 or R.now - R.last_ms >= 1000 then
+  R.prepare_writes(outbox_full, end_base)
+  R.write_all()
 end
 local ended_at = redis.call('TIME')
 return {
-  word, #batch.entries, clock.cursor, clock.more and 1 or 0,
-  (ended_at[1] - started_at[1]) * 1000000 + ended_at[2] - started_at[2],
-  counts.applied, counts.repeated, counts.ignored, counts.rejected, counts.gaps, counts.timers
+  word, #R.entries, R.cursor, R.more and 1 or 0, (ended_at[1] - started_at[1]) * 1000000 + ended_at[2] - started_at[2],
+  R.applied, R.repeated, R.ignored, R.rejected, R.gaps, R.timers
 }

@@ -15,8 +15,8 @@ export function flatFaults ({ tenant, job }: JobName): FlatFault[] {
     ({ codes, fields: ['type', type, 'tenant', tenant, 'job', job, 'data', data] })
   const named = (name: string): FlatFault => ({ codes: field, fields: ['type', 'job.state', 'tenant', tenant, 'job', name, 'data', '{"state":"running"}'] })
   return [
-    { codes: form, fields: ['tenant', tenant, 'job', job, 'data', '{}'] },
-    { codes: form, fields: ['hello', 'world'] },
+    { codes: [...form, 'unknown_type'], fields: ['tenant', tenant, 'job', job, 'data', '{}'] },
+    { codes: [...form, 'unknown_type'], fields: ['hello', 'world'] },
     { codes: form, fields: ['type', 'job.state', 'tenant', tenant, 'data', '{"state":"running"}'] },
     { codes: [...form, 'malformed_json'], fields: ['type', 'job.state', 'tenant', tenant, 'job', job] },
     { codes: form, fields: ['type', 'job.heartbeat', 'tenant', tenant, 'job', job, 'data', '{}', 'p', 'someone'] },
@@ -41,7 +41,6 @@ export function flatFaults ({ tenant, job }: JobName): FlatFault[] {
     entry('job.progress', '{"items_total":0x10}', json),
     entry('job.register', '{"items_total":3,"item_kind":"job"}', field),
     entry('job.register', '{"items_total":3,"item_kind":"Video!"}', field),
-    entry('job.register', '{"items_total":3,"state":"completed"}', field),
     entry('job.register', '{"items_total":3,"metadata":[1]}', field),
     entry('job.register', `{"items_total":3,"metadata":${'{"a":'.repeat(20)}1${'}'.repeat(20)}}`, ['too_deep']),
     entry('job.register', `{"items_total":3,"metadata":{"a":"${'x'.repeat(4100)}"}}`, field),

@@ -18,7 +18,7 @@ export function updateItem (job: Job, update: ItemFacts, cause: Cause, itemsMax:
   }
   const attempt = update.attempt ?? known.attempt
   const state = update.state ?? known.state
-  if (attempt < known.attempt) return 'repeat'
+  if (attempt < known.attempt || (isFinal(known.state) && state === known.state)) return 'repeat'
   if (attempt > known.attempt) {
     if (isFinal(known.state) || state === 'pending') throw new Refusal('invalid_transition', ITEM_TARGETS[known.state])
     return beginAttempt(job, known, attempt, state, update, cause)

@@ -112,8 +112,9 @@ export function clearRateLimit (job: Job, cause: Cause): boolean {
   return true
 }
 
-/** Any accepted worker event shows that the worker lives. */
+/** Any accepted worker event shows that the worker lives; of a job that has ended nobody asks. */
 export function signOfLife (job: Job, cause: Cause): void {
+  if (isTerminal(job.state)) return
   job.life = cause.base
   if (!job.stalled) return
   job.stalled = false

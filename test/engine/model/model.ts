@@ -4,6 +4,7 @@
 // from the items each time, nothing is cached. What a drain takes (how many entries, whether a backlog stays) is told to it,
 // because that is the caller's choice and not a rule.
 
+import { isTerminal } from '../../../src/protocol/states.ts'
 import type { Answer, Counts, DeadLetter, Entry, Fact, Job, LogFact, Logged, Message, ModelSettings } from './facts.ts'
 import { addInterval, autoComplete, newJob, Refusal, settled, signOfLife, type Cause } from './job.ts'
 import { applyRule } from './rules.ts'
@@ -11,6 +12,8 @@ import { fireTimer, nextTimer } from './timers.ts'
 
 const GAP_AFTER_MS = 5_000
 const WAIT_AGAIN_MS = 5_000
+/** A drain that finds nothing to do notes the time at most so often. */
+const IDLE_NOTE_MS = 1_000
 
 export interface ModelStart {
   /** Wall ms of the creation of the partition. */
@@ -27,6 +30,8 @@ export interface DrainOrder {
   now_ms: number
   /** How many entries it takes. */
   entries: number
+  /** Whether it stopped before it knew that the stream ends there; default whether it does not. */
+  more?: boolean
 }
 
 /** What one drain has done to one job, before it ends. */
@@ -40,7 +45,7 @@ export interface Model {
   readonly answers: Map<string, Answer[]>
   readonly producers: Map<string, { n: number, seen: number }>
   readonly dirty: Map<string, number>
-  /** The messages of the drains so far, oldest first; one list a drain that changed anything. */
+  /** What waits for the persister, oldest first: one list a drain that changed a job. That a job has left is not told there. */
   readonly outbox: { change: number, messages: Message[] }[]
   /** Entries not consumed yet. */
   readonly backlog: readonly Entry[]
@@ -75,12 +80,13 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
   const effectiveEpoch = (job: Job): number => Math.max(job.epoch, epoch)
   const baseOf = (entry: Entry): number => Math.max(millisecondsOf(entry.id), clock.gap_end) - clock.gap_ms
 
-  function drain ({ now_ms: nowMs, entries }: DrainOrder): Counts & { messages: Message[] } {
+  function drain ({ now_ms: nowMs, entries, more }: DrainOrder): Counts & { messages: Message[] } {
     const now = Math.max(nowMs, clock.last_ms)
     if (now - clock.last_ms > GAP_AFTER_MS) {
       clock.gap_ms += now - clock.last_ms
       clock.gap_end = now
     }
+    const lastNoted = clock.last_ms
     clock.last_ms = now
     const counts: Counts = { applied: 0, repeated: 0, ignored: 0, rejected: 0, gaps: 0, timers: 0 }
     const touched = new Map<string, Touch>()
@@ -88,8 +94,10 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
     backlog = backlog.slice(entries)
     for (const entry of taken) takeEntry(entry, now, counts, touched)
     const last = taken.at(-1)
-    const timeOfTimers = backlog.length > 0 && last !== undefined ? baseOf(last) : now - clock.gap_ms
-    const gone = fireTimers(timeOfTimers, counts, touched)
+    const gone = (more ?? backlog.length > 0) && last !== undefined
+      ? fireTimers(baseOf(last), millisecondsOf(last.id), counts, touched)
+      : fireTimers(now - clock.gap_ms, now, counts, touched)
+    if (taken.length === 0 && counts.timers === 0 && now - lastNoted < IDLE_NOTE_MS) clock.last_ms = lastNoted
     return { ...counts, messages: finish(touched, gone) }
   }
 
@@ -107,7 +115,8 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
       const repeats = known !== undefined && n <= stored
       if (repeats || n !== stored + 1) {
         if (known !== undefined) known.seen = baseOf(entry)
-        counts[repeats ? 'repeated' : 'gaps']++
+        if (repeats) counts.repeated += Math.max(1, entry.events.length)
+        else counts.gaps++
         say(repeats
           ? { ok: true, effect: 'repeat', state: null, rev: null, request_id: null }
           : { ok: false, codes: ['producer_gap'], state: null, allowed: [] })
@@ -140,7 +149,9 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
   function takeEvent (entry: Entry, fact: Fact, now: number, begun: Map<string, string>, touched: Map<string, Touch>): Answer {
     const key = jobKey(fact.tenant, fact.job)
     const known = jobs.get(key)
-    if (fact.type === 'fault') return { ok: false, codes: fact.codes, state: null, allowed: [] }
+    if (fact.type === 'fault') {
+      return { ok: false, codes: [...fact.codes, ...faultsOfAddress(known)], state: null, allowed: [] }
+    }
     if (known === undefined && fact.type !== 'register') return { ok: false, codes: ['unknown_job'], state: null, allowed: [] }
     if (known === undefined && !owns(fact.tenant, fact.job)) return { ok: false, codes: ['wrong_partition'], state: null, allowed: [] }
     const lid = begun.get(key) ?? known?.lid ?? ''
@@ -163,16 +174,19 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
     try {
       const settledBefore = settled(draft)
       if (fact.type !== 'control') signOfLife(draft, cause)
-      const effect = isNew ? 'applied' : applyRule(draft, fact, cause, { request_id: entry.request_id ?? entry.id, items_max: settings.items_max })
+      const context = { request_id: entry.request_id ?? entry.id, items_max: settings.items_max }
+      const effect = isNew ? 'applied' : applyRule(draft, fact, cause, context)
       addInterval(draft, settled(draft) - settledBefore, base)
       autoComplete(draft, cause)
       draft.lid = entry.id
+      draft.wait_until = null
       jobs.set(key, draft)
       if (visible || isNew) commit(draft, emitted, cause.wall, isNew, touched)
-      return answerOf(draft, effect)
+      return answerOf(draft, visible ? 'applied' : effect)
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      return { ok: false, codes: [error.code], state: draft.state, allowed: error.allowed }
+      // Whether an item's refusal tells the job's state or the item's is left open.
+      return { ok: false, codes: [error.code], state: fact.type === 'item' ? null : draft.state, allowed: error.allowed }
     }
   }
 
@@ -208,7 +222,7 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
 
   // ---- timers
 
-  function fireTimers (at: number, counts: Counts, touched: Map<string, Touch>): Message[] {
+  function fireTimers (at: number, wall: number, counts: Counts, touched: Map<string, Touch>): Message[] {
     const gone: Message[] = []
     for (const [key, job] of [...jobs]) {
       for (let next = nextTimer(job, settings); next !== null && next.at <= at; next = nextTimer(job, settings)) {
@@ -216,14 +230,13 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
         if (next.timer === 'retention') {
           if (mayLeave(job)) {
             jobs.delete(key)
-            gone.push({ type: 'gone', tenant: job.tenant, id: job.id, epoch: effectiveEpoch(job), rev: job.rev + 1 })
+            gone.push({ type: 'gone', tenant: job.tenant, id: job.id, epoch: effectiveEpoch(job), rev: job.rev })
             break
           }
           job.wait_until = at + WAIT_AGAIN_MS
           continue
         }
         const emitted: LogFact[] = []
-        const wall = at + clock.gap_ms
         const cause: Cause = { base: at, wall, cid: null, gap_ms: clock.gap_ms, log: (event) => { emitted.push(event) }, changed: () => {} }
         fireTimer(next.timer, job, cause)
         commit(job, emitted, wall, false, touched)
@@ -264,9 +277,8 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
         progress: [...touch.progress.values()]
       })
     }
-    messages.push(...gone)
-    if (messages.length > 0 && settings.outbox !== 'none' && !full) outbox.push({ change, messages })
-    return messages
+    if (messages.length > 0 && settings.outbox !== 'none' && !full) outbox.push({ change, messages: [...messages] })
+    return [...messages, ...gone]
   }
 
   return {
@@ -293,6 +305,11 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
 
 export function millisecondsOf (id: string): number {
   return Number(id.slice(0, id.indexOf('-')))
+}
+
+/** Of two faults either may be named. */
+function faultsOfAddress (job: Job | undefined): string[] {
+  return job === undefined ? ['unknown_job'] : isTerminal(job.state) ? ['job_ended', 'job_finished'] : []
 }
 
 export function compareIds (a: string, b: string): number {

@@ -44,11 +44,10 @@ function requestState (job: Job, { state, resume, retry_at_wall: retryAt, reason
   }
   const targets = WORKER_TARGETS[job.state]
   if (!targets.includes(state)) throw new Refusal('invalid_transition', targets)
-  if (state === 'pausing' || state === 'canceling') {
-    job.control = { id: null, action: state === 'pausing' ? 'pause' : 'cancel', at: cause.base, acked: true }
-  }
-  move(job, state, cause, { reason })
+  // Whatever the user had asked for: a worker that winds down by itself waits for no word of its own.
+  if (job.control.id !== null) job.control = { ...job.control, id: null, acked: state === 'pausing' || state === 'canceling' }
   if (state === 'running') clearRateLimit(job, cause)
+  move(job, state, cause, { reason })
   return 'applied'
 }
 
@@ -77,7 +76,7 @@ function report (job: Job, data: ProgressFacts, cause: Cause): Effect {
 function heartbeat (job: Job, { ack }: HeartbeatFacts, cause: Cause): Effect {
   if (isTerminal(job.state)) return 'ignored'
   job.heartbeat = true
-  if (ack === null || ack !== job.control.id) return 'applied'
+  if (ack === null || ack !== job.control.id) return 'repeat'
   job.control.id = null
   job.control.acked = true
   cause.changed()

@@ -2,6 +2,7 @@
 // Written from that page; the project's own packer is not used, so that the two are held against each other.
 
 import type { Fact } from './facts.ts'
+import { cutText } from './rules.ts'
 
 /** Field names and values of an XADD, alternating. */
 export type WireFields = (string | Buffer)[]
@@ -110,6 +111,9 @@ const column = (value: string | number | boolean | null): string => {
   return escapeColumn(String(value))
 }
 
+/** Who packs also cuts; of flat entries the reducer does. */
+const cut = (reason: string | null): string | null => reason === null ? null : cutText(reason, 512)
+
 /** @param previous whose tenant and job are left away when they are the same */
 export function packedLine (fact: Exclude<Fact, { type: 'fault' }>, previous: Fact | null): string {
   const same = previous !== null && previous.tenant === fact.tenant && previous.job === fact.job
@@ -123,13 +127,13 @@ export function packedLine (fact: Exclude<Fact, { type: 'fault' }>, previous: Fa
         d.rate_limited, d.deadline_ms, d.auto_complete, d.fail_on_deadline, d.created_wall, d.title, d.job_kind, d.item_kind, d.concurrency,
         d.metadata_json)
     }
-    case 'state': return line('s', fact.data.state, fact.data.resume || null, fact.data.retry_at_wall, fact.data.reason)
+    case 'state': return line('s', fact.data.state, fact.data.resume || null, fact.data.retry_at_wall, cut(fact.data.reason))
     case 'progress': {
       const { items_total: total, reported: r, rate_limited: limited, retry_at_wall: retryAt } = fact.data
       return line('p', total, r.completed, r.failed, r.skipped, r.canceled, limited, retryAt)
     }
     case 'heartbeat': return line('h', fact.data.ack, fact.data.worker)
-    case 'control': return line('c', fact.data.action, fact.data.reason)
+    case 'control': return line('c', fact.data.action, cut(fact.data.reason))
     case 'item': {
       const d = fact.data
       return line('i', d.id, d.state, d.attempt, d.retryable, d.percent, d.duration_ms, d.created_wall, d.updated_wall, d.truncated,

@@ -1,92 +1,121 @@
 -- Entries in their order against the jobs in memory. Nothing is written here.
 
-local counts = { applied = 0, repeated = 0, ignored = 0, rejected = 0, gaps = 0, timers = 0 }
-local EFFECTS = { applied = 'applied', ['repeat'] = 'repeated', ignored = 'ignored' }
-local dead_letters, answers = {}, {}
-
-local WIRE_TYPES = {
-  item = 'item.update', register = 'job.register', state = 'job.state', progress = 'job.progress', heartbeat = 'job.heartbeat',
-  control = 'job.control'
-}
-
-local function dead_letter(entry, index, event)
-  counts.rejected = counts.rejected + 1
-  local refused, fields = event.refused, event.fields or {}
-  dead_letters[#dead_letters + 1] = {
-    'entry', entry.id, 'index', index - 1, 'code', refused.code, 'detail', refused.detail,
-    'type', WIRE_TYPES[event.type] or cut(fields.type or '', 64), 'tenant', cut(event.tenant or fields.tenant or '', 128),
-    'job', cut(event.job or fields.job or '', 128), 'data', (cut(event.data, limits.event_bytes))
+function R.dead_letter(entry, n, refusal)
+  local fields = kinds[n] == 'refused' and targets[n] or {}
+  local job = kinds[n] ~= 'refused' and targets[n] or {}
+  R.rejected = R.rejected + 1
+  R.dead_letters[#R.dead_letters + 1] = {
+    'entry', entry.id, 'index', n - entry.first, 'code', refusal.code, 'detail', refusal.detail,
+    'type', (kinds[n] == 'item' or kinds[n] == 'short') and 'item.update' or kinds[n] ~= 'refused' and 'job.' .. kinds[n] or R.cut(fields.type or '', 64),
+    'tenant', job.tenant or R.cut(fields.tenant or '', 128), 'job', job.id or R.cut(fields.job or '', 128),
+    'data', (R.cut(lines[n], 16384))
   }
+  return 'no\t' .. refusal.code .. '\t' .. R.escape(refusal.detail) .. '\t' .. (refusal.state or '') .. '\t' .. (refusal.allowed or '')
 end
 
--- Whether the entry of a producer is its next one. nil: a repeat or a gap, counted here.
-local function next_of_producer(entry)
-  local producer = batch.producers[entry.producer]
+-- Text of a producer's answer when its entry is not its next one: a repeat or a gap.
+function R.not_next(entry)
+  local producer = R.producers[entry.producer]
   if entry.number <= producer.number then
-    producer.seen = clock.last_entry_base
-    counts.repeated = counts.repeated + #entry.events
+    producer.seen = R.base_text
+    R.repeated = R.repeated + entry.last - entry.first + 1
     return 'ok\trepeat\t\t\t'
   end
   if entry.number ~= producer.number + 1 then
-    counts.gaps = counts.gaps + 1
+    R.gaps = R.gaps + 1
     return 'no\tproducer_gap\tnumber ' .. entry.number .. ' came after ' .. producer.number .. '\t\t'
   end
-  producer.number, producer.seen = entry.number, clock.last_entry_base
+  producer.number, producer.seen = entry.number, R.base_text
 end
 
-local function id_not_after(a, b)
-  local a_ms, a_n = match(a, '^(%d+)-(%d+)$')
-  local b_ms, b_n = match(b, '^(%d+)-(%d+)$')
-  a_ms, b_ms = a_ms + 0, b_ms + 0
-  if a_ms ~= b_ms then return a_ms < b_ms end
-  return a_n + 0 <= b_n + 0
+function R.is_after(a, b)
+  if #a == #b and a:byte(-2) == 45 and b:byte(-2) == 45 then return a > b end -- 45: one digit behind the dash
+  local a_ms, a_n = a:match('^(%d+)-(%d+)$')
+  local b_ms, b_n = b:match('^(%d+)-(%d+)$')
+  if a_ms ~= b_ms then return a_ms + 0 > b_ms + 0 end
+  return a_n + 0 > b_n + 0
 end
 
-local function apply_event(entry, index, event, when)
-  if not event.refused then
-    local job = event.target
-    if job.known and job.applied ~= entry.id and id_not_after(entry.id, job.lid) then
-      counts.repeated = counts.repeated + 1
-      return 'ok\trepeat\t' .. job.state .. '\t' .. job.rev .. '\t'
+-- One event. Returns applied, repeat or ignored; refuses by an error.
+function R.reduce(n, entry)
+  local kind, job, event = kinds[n], targets[n], events[n]
+  if kind == 'refused' then error(event, 0) end
+  local h, effect = job.h, nil
+  if h and job.entry ~= entry and not R.is_after(entry.id, h[H_LID]) then return 'repeat' end
+  if kind == 'short' then
+    if not h then R.refuse('unknown_job', 'job ' .. job.id .. ' is not registered') end
+    effect = R.reduce_short(job, names[n], event, tails[n])
+  elseif kind == 'item' then
+    if not h then R.refuse('unknown_job', 'job ' .. job.id .. ' is not registered') end
+    effect = R.reduce_item(job, names[n], event)
+  else
+    R.job_events = R.job_events or job_events()
+    effect = R.job_events(kind, job, event)
+    h = job.h
+  end
+  job.entry = entry
+  if h[H_FLAGS] ~= '' and R.has_flag(h, 'A') then R.complete_if_settled(job, kind == 'short' and '' or kind == 'item' and event[E_CID] or event.cid) end
+  if not job.changed then return effect end
+  job.changed, job.rev, job.updated = false, job.rev + 1, R.ms
+  return 'applied'
+end
+
+-- From event R.at to the entry's last, until one is refused: pcall costs, so it stands around many.
+function R.reduce_entry(entry)
+  for n = R.at, entry.last do
+    R.at = n
+    local effect = R.reduce(n, entry)
+    if effect == 'applied' then R.applied = R.applied + 1
+    elseif effect == 'repeat' then R.repeated = R.repeated + 1
+    else R.ignored = R.ignored + 1 end
+    if entry.re then
+      local job = targets[n]
+      R.texts[#R.texts + 1] = 'ok\t' .. effect .. '\t' .. job.h[H_STATE] .. '\t' .. job.rev .. '\t' .. job.h[H_CONTROL]:match('^[^,]*')
     end
-    job.changed = false
-    local ok, effect = pcall(reduce, job, event, when, entry)
-    if ok then
-      job.lid, job.applied, job.touched = entry.id, entry.id, true
-      complete_if_settled(job, when, event.cid)
-      if job.changed then
-        job.rev, job.updated = job.rev + 1, when.ms
-        if effect ~= 'applied' then effect = 'applied' end
+  end
+end
+
+function R.reduce_all()
+  while R.nth <= #R.entries do
+    local entry = R.entries[R.nth]
+    if R.entry ~= entry then
+      R.entry, R.at, R.texts = entry, entry.first, {}
+      R.set_time(entry.ms)
+      local skipped = entry.producer and R.not_next(entry)
+      if skipped then R.at, R.texts[1] = entry.last + 1, skipped end
+    end
+    R.reduce_entry(entry)
+    if entry.re then R.answers[#R.answers + 1] = { entry.id, table.concat(R.texts, '\n') } end
+    R.nth = R.nth + 1
+  end
+end
+
+function R.apply_entries()
+  R.nth = 1
+  while R.nth <= #R.entries do
+    local ok, refusal = pcall(R.reduce_all)
+    if not ok then
+      if type(refusal) ~= 'table' then refusal = { code = 'internal', detail = tostring(refusal) } end
+      local job = targets[R.at]
+      if job then job.changed = false end
+      R.texts[#R.texts + 1] = R.dead_letter(R.entry, R.at, refusal)
+      R.at = R.at + 1
+    end
+  end
+end
+
+-- Timers of the jobs that were touched, and of those whose time had come when the call began.
+function R.fire_timers(base)
+  for at = 1, #R.order do
+    local job = R.order[at]
+    if job.h and (job.entry or job.score and job.score <= base) then
+      job.touched = true
+      while not job.gone and R.next_due(job.h, job) <= base do
+        R.fire = R.fire or timers()
+        R.fire(job)
+        if job.changed then job.changed, job.rev, job.updated = false, job.rev + 1, R.ms end
+        R.timers = R.timers + 1
       end
-      counts[EFFECTS[effect]] = counts[EFFECTS[effect]] + 1
-      return 'ok\t' .. effect .. '\t' .. job.state .. '\t' .. job.rev .. '\t' .. match(job.control, '^[^,]*')
-    end
-    event.refused = type(effect) == 'table' and effect or { code = 'internal', detail = tostring(effect), state = '', allowed = '' }
-  end
-  dead_letter(entry, index, event)
-  local refused = event.refused
-  return 'no\t' .. refused.code .. '\t' .. escape(refused.detail) .. '\t' .. (refused.state or '') .. '\t' .. (refused.allowed or '')
-end
-
-local function apply_entries()
-  for _, entry in ipairs(batch.entries) do
-    local when = { ms = entry.ms, base = max(entry.ms + 0, clock.gap_end) - clock.gap_ms }
-    local lines = entry.producer and next_of_producer(entry)
-    if not lines then
-      lines = {}
-      for index, event in ipairs(entry.events) do lines[index] = apply_event(entry, index, event, when) end
-      lines = entry.re and concat(lines, '\n')
-    end
-    if entry.re then answers[#answers + 1] = { entry.id, lines } end
-  end
-end
-
-local function fire_timers(when)
-  for _, job in ipairs(batch.order) do
-    if job.known and (job.touched or job.score and job.score <= when.base) then
-      local fired = fire_due(job, when)
-      counts.timers = counts.timers + fired
-      job.looked_at = true
     end
   end
 end

@@ -1,179 +1,249 @@
--- Item updates: the state machine of an item, the counters of its job, and the one record that is stored, logged and published.
+-- Item updates, the reducer's most frequent work: the state machine of an item, the counters of its job, and the one
+-- record that is stored, logged and published.
+-- #columns E TENANT JOB CID ITEM STATE NUMBERS TAIL
+-- #columns I STATE ATTEMPT RETRYABLE PERCENT STARTED DURATION CREATED UPDATED TRUNCATED TAIL
+-- NUMBERS: attempt retryable percent duration created updated truncated. TAIL: row_index weight title kind worker error
+-- result. Both are one text, looked into only when there is something in it.
 
--- state attempt retryable percent started duration created updated truncated, then two groups (parse_packed.lua)
-local ITEM = '^([^\t]*)' .. string.rep('\t([^\t]*)', 8) .. '\t([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t([^\t]*\t[^\t]*\t[^\t]*)$'
-local EVENT_LETTERS = { pending = 'q', processing = 's', completed = 'c', failed = 'f', skipped = 'k', canceled = 'x' }
-local ITEM_MOVES = ' pending>processing pending>completed pending>failed pending>skipped pending>canceled' ..
-  ' processing>completed processing>failed processing>skipped processing>canceled failed>processing '
+-- #constant NO_NUMBERS '\t\t\t\t\t\t'
+-- #constant NO_TAIL '\t\t\t\t\t\t'
+-- #constant TAIL '^([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t([^\t]*\t[^\t]*\t[^\t]*)$'
+-- #constant STARTED_ITEM '^processing\t(%d+)\t0\t(%d+)\t(%d+)\t%d*\t(%d+)\t%d+\t(1?)\t(.*)$'
+-- #constant ITEM '^([^\t]*){8 columns}\t(.*)$'
+-- #constant NUMBERS '^([^\t]*){6 columns}$'
 
-local function load_item(job, id)
-  local item = job.items[id]
-  if item ~= nil then return item end
-  local record = job.records[id]
-  if not record then return nil end
-  local state, attempt, retryable, percent, started, duration, created, updated, truncated, about, outcome = match(record, ITEM)
-  item = {
-    state = state, attempt = attempt + 0, retryable = retryable == '1', percent = percent + 0, started = started, duration = duration,
-    created = created, updated = updated, truncated = truncated, about = about, outcome = outcome
-  }
-  job.items[id] = item
-  return item
+-- The letter of a state's event, nil when it is no state; and the column of the job that counts it.
+function R.letter_of(state)
+  return state == 'pending' and 'q' or state == 'processing' and 's' or state == 'completed' and 'c' or state == 'failed' and 'f' or
+    state == 'skipped' and 'k' or state == 'canceled' and 'x' or nil
+end
+
+function R.column_of(state)
+  return state == 'pending' and H_PENDING or state == 'processing' and H_PROCESSING or state == 'completed' and H_COMPLETED or
+    state == 'failed' and H_FAILED or state == 'skipped' and H_SKIPPED or H_CANCELED
 end
 
 -- Tab-separated groups: what the update gives replaces, what it leaves empty stays.
-local function merge_group(old, new, nothing)
+function R.merge_columns(old, new, nothing)
   if new == nothing or new == old then return old end
   if old == nothing then return new end
-  local merged, rest = {}, old
-  for value in string.gmatch(new .. '\t', '([^\t]*)\t') do
-    local stop = find(rest .. '\t', '\t', 1, true)
-    merged[#merged + 1] = value ~= '' and value or sub(rest, 1, stop - 1)
-    rest = sub(rest, stop + 1)
+  local merged, rest = {}, old .. '\t'
+  for value in (new .. '\t'):gmatch('([^\t]*)\t') do
+    local stop = rest:find('\t', 1, true)
+    merged[#merged + 1] = value ~= '' and value or rest:sub(1, stop - 1)
+    rest = rest:sub(stop + 1)
   end
-  return concat(merged, '\t')
+  return table.concat(merged, '\t')
 end
 
-local NO_ABOUT, NO_OUTCOME = '\t\t\t', '\t\t'
-
-local function whole(text, name)
-  if text == '' then return nil end
-  if type(text) == 'number' then return text end
-  if not find(text, '^%d+$') or #text > 14 then refuse('invalid_field', name .. ' must be a whole number, 0 or more; it is ' .. cut(text, 64)) end
-  return text + 0
+function R.refuse_item(id, from, to)
+  local targets = { pending = 'processing,completed,failed,skipped,canceled', processing = 'completed,failed,skipped,canceled', failed = 'processing' }
+  R.refuse('invalid_transition', 'item ' .. id .. ' cannot go from ' .. from .. ' to ' .. to, from, targets[from])
 end
 
-local function final(state)
-  return state == 'completed' or state == 'skipped' or state == 'canceled'
+-- Where an update leads a known item: attempt and state, or nil when it has no effect. Refuses what is illegal.
+function R.judge_item(item, e, attempt)
+  local from, current = item[I_STATE], item[I_ATTEMPT] + 0
+  local to = e[E_STATE] == '' and from or e[E_STATE]
+  local final = from == 'completed' or from == 'skipped' or from == 'canceled'
+  if attempt then
+    if attempt < current then return nil end
+    if attempt > current and (not final or to ~= from) then
+      if final then R.refuse_item(e[E_ITEM], from, to) end
+      if to == 'pending' then R.refuse_item(e[E_ITEM], 'processing', to) end
+      return attempt, to
+    end
+  end
+  if to == from then
+    if from ~= 'pending' and from ~= 'processing' then return nil end
+    return current, to
+  end
+  if final or to == 'pending' or from == 'failed' and to ~= 'processing' then R.refuse_item(e[E_ITEM], from, to) end
+  return from == 'failed' and current + 1 or current, to
 end
 
--- Judges an update. Returns the attempt and state it leads to, or nil when it has no effect; refuses what is illegal.
-local function judge_item(item, event)
-  local attempt = whole(event.attempt, 'attempt')
-  if attempt == 0 then refuse('invalid_field', 'attempt begins at 1') end
-  if not item then return attempt or 1, event.state == '' and 'pending' or event.state end
-  local state = event.state == '' and item.state or event.state
-  if attempt and attempt < item.attempt then return nil end
-  if attempt and attempt > item.attempt and not final(item.state) then
-    if state == 'pending' then refuse('invalid_transition', 'item ' .. event.item .. ': a new attempt cannot be pending', item.state, 'processing,completed,failed,skipped,canceled') end
-    return attempt, state
-  end
-  if state == item.state then
-    if state ~= 'pending' and state ~= 'processing' then return nil end
-    return item.attempt, state
-  end
-  if not find(ITEM_MOVES, ' ' .. item.state .. '>' .. state .. ' ', 1, true) or (attempt and attempt > item.attempt) then
-    local targets = {}
-    for target in string.gmatch(ITEM_MOVES, ' ' .. item.state .. '>(%l+)') do targets[#targets + 1] = target end
-    refuse('invalid_transition', 'item ' .. event.item .. ' cannot go from ' .. item.state .. ' to ' .. state, item.state, concat(targets, ','))
-  end
-  return item.state == 'failed' and item.attempt + 1 or item.attempt, state
-end
-
-local function count_item(job, state, retryable, percent, by, when)
-  job[state] = job[state] + by
+function R.count_item(h, item, by)
+  local state = item[I_STATE]
+  local column = R.column_of(state)
+  local value = h[column] + by
+  h[column] = value
   if state == 'processing' then
-    job.partial = job.partial + by * percent
-    job.idle_since = job.processing == 0 and when.base or nil
-  elseif state == 'failed' and retryable then
-    job.retryable = job.retryable + by
+    h[H_PARTIAL] = h[H_PARTIAL] + by * item[I_PERCENT]
+    h[H_IDLE_SINCE] = value == 0 and R.base_text or ''
+  elseif state == 'failed' and item[I_RETRYABLE] == '1' then
+    h[H_RETRYABLE] = h[H_RETRYABLE] + by
   end
 end
 
-local function item_record(item)
-  return concat({
-    item.state, item.attempt, item.retryable and '1' or '0', item.percent, item.started, item.duration, item.created, item.updated,
-    item.truncated, item.about, item.outcome
-  }, '\t')
-end
-
-local function put_item(job, id, item, letter, when, cid)
-  local record = item_record(item)
-  job.items[id], job.written[id] = item, record
-  job.changed = true
-  if letter == 'p' then
-    job.progress[id] = 'p\t' .. when.ms .. '\t' .. cid .. '\t' .. id .. '\t' .. record
+-- Keeps a record for writing under `name`, and says so: in the log, or as the newest progress.
+function R.put_item(job, name, cid, id, record, letter)
+  local fields, at = job.fields, job.field_at[name]
+  if at then
+    fields[at] = record
   else
-    job.progress[id] = nil
-    log_event(job, letter, when.ms, cid, '\t' .. id .. '\t' .. record)
+    at = job.width + 2
+    fields[at - 1], fields[at] = name, record
+    job.width, job.field_at[name] = at, at
   end
+  local line = letter .. '\t' .. R.ms .. '\t' .. cid .. '\t' .. id .. '\t' .. record
+  if letter == 'p' then
+    job.progress = job.progress or {}
+    job.progress[name] = line
+  else
+    if job.progress then job.progress[name] = nil end
+    local logged = job.logged + 1
+    job.events[logged], job.logged = line, logged
+  end
+  job.changed = true
+  return 'applied'
 end
 
 -- An update that leaves state and attempt as they are.
-local function progress_item(job, item, event, percent, duration, when)
-  local about = merge_group(item.about, event.about, NO_ABOUT)
-  local outcome = merge_group(item.outcome, event.outcome, NO_OUTCOME)
-  percent = percent or item.percent
-  local duration_text = duration or item.duration
-  local truncated = event.truncated == '1' and '1' or item.truncated
-  if percent == item.percent and about == item.about and outcome == item.outcome and tostring(duration_text) == tostring(item.duration) and
-    truncated == item.truncated then
-    return 'repeat'
-  end
-  if item.state == 'processing' then job.partial = job.partial + percent - item.percent end
-  put_item(job, event.item, {
-    state = item.state, attempt = item.attempt, retryable = item.retryable, percent = percent, started = item.started,
-    duration = duration_text, created = item.created, updated = event.updated ~= '' and event.updated or when.ms,
-    truncated = truncated, about = about, outcome = outcome
-  }, 'p', when, event.cid)
-  return 'applied'
+function R.progress_item(job, name, e, item, percent, duration, updated, truncated)
+  if percent == '' then percent = item[I_PERCENT] end
+  if duration == '' then duration = item[I_DURATION] end
+  if truncated == '' then truncated = item[I_TRUNCATED] end
+  local tail = R.merge_columns(item[I_TAIL], e[E_TAIL], NO_TAIL)
+  if percent == item[I_PERCENT] and duration == item[I_DURATION] and truncated == item[I_TRUNCATED] and tail == item[I_TAIL] then return 'repeat' end
+  if item[I_STATE] == 'processing' then job.h[H_PARTIAL] = job.h[H_PARTIAL] + percent - item[I_PERCENT] end
+  item[I_PERCENT], item[I_DURATION], item[I_UPDATED], item[I_TRUNCATED], item[I_TAIL] = percent, duration, updated, truncated, tail
+  return R.put_item(job, name, e[E_CID], e[E_ITEM], table.concat(item, '\t'), 'p')
 end
 
--- Takes an item out of the counters of its old state; a retry also lowers what was last reported as failed.
-local function uncount_item(job, item, attempt, when)
-  count_item(job, item.state, item.retryable, item.percent, -1, when)
-  if item.state == 'failed' and attempt > item.attempt and job.reported and job.reported.failed then
-    job.reported.failed = max(job.reported.failed - 1, job.failed + (job.initial and job.initial.failed or 0))
+function R.check_tail(tail)
+  local row_index, weight = tail:match('^([^\t]*)\t([^\t]*)\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*$')
+  if not row_index then R.refuse('malformed_entry', 'a line of type i with other columns than its format has') end
+  if row_index ~= '' and not row_index:find('^%d+$') then R.refuse('invalid_field', 'row_index must be a whole number, 0 or more') end
+  if weight ~= '' and not weight:find('^%-?%d+%.?%d*e?[-+]?%d*$') then R.refuse('invalid_field', 'weight must be a number') end
+end
+
+function R.check_numbers(attempt, retryable, percent, duration, created, updated, truncated)
+  if not attempt then R.refuse('malformed_entry', 'a line of type i with other columns than its format has') end
+  if percent ~= '' and R.whole(percent, 'percent') > 10000 then R.refuse('invalid_field', 'percent is in hundredths, at most 10000') end
+  if duration ~= '' then R.whole(duration, 'duration_ms') end
+  if attempt ~= '' and R.whole(attempt, 'attempt') == 0 then R.refuse('invalid_field', 'attempt begins at 1') end
+  if created ~= '' then R.whole(created, 'created_at') end
+  if updated ~= '' then R.whole(updated, 'updated_at') end
+  if retryable ~= '' and retryable ~= '1' and retryable ~= '0' then R.refuse('invalid_field', 'retryable must be 1 or 0') end
+  if truncated ~= '' and truncated ~= '1' then R.refuse('invalid_field', 'truncated must be 1') end
+end
+
+function R.see_first(job, id)
+  local h = job.h
+  if not R.is_id(id) then R.refuse('invalid_field', 'item id ' .. R.cut(id, 64) .. ' does not match the pattern of identifiers') end
+  if not job.seen then job.seen = h[H_STORE]:match('^[^,]*,[^,]*,[^,]*,[^,]*,([^,]*)') + 0 end
+  if job.seen >= R.items_max then
+    R.refuse('too_many_items', 'a job keeps at most ' .. R.items_max .. ' items; report counters instead', h[H_STATE])
   end
 end
 
-local function reduce_item(job, event, when)
-  if is_terminal(job.state) then refuse('job_ended', 'job ' .. job.id .. ' is ' .. job.state, job.state) end
-  local id = event.item
-  local item = load_item(job, id)
-  if not item then
-    if not is_id(id) then refuse('invalid_field', 'item id ' .. cut(id, 64) .. ' does not match the pattern of identifiers') end
-    if job.items_seen == nil then job.items_seen = match(job.store, '^[^,]*,[^,]*,[^,]*,[^,]*,([^,]*),') + 0 end
-    if job.items_seen >= limits.items then
-      refuse('too_many_items', 'a job keeps at most ' .. limits.items .. ' items; report counters instead', job.state)
+-- Known for good only when nothing can refuse the update any more.
+function R.add_first(job, id)
+  job.seen = job.seen + 1
+  job.new_items = job.new_items or {}
+  job.new_items[#job.new_items + 1] = id
+end
+
+-- A retry also lowers what was last reported as failed, not below what is counted.
+function R.lower_reported(h)
+  local completed, failed, skipped, canceled = h[H_REPORTED]:match('^([^,]*),([^,]*),([^,]*),([^,]*)$')
+  if not failed or failed == '' then return end
+  local counted = h[H_FAILED] + (h[H_INITIAL] ~= '' and R.one_of_four(h[H_INITIAL], 2) or 0)
+  h[H_REPORTED] = completed .. ',' .. math.max(failed - 1, counted) .. ',' .. skipped .. ',' .. canceled
+end
+
+-- Every case. The two most frequent ones have a short way below, to the same effect.
+function R.reduce_any_item(job, name, e, record)
+  local h = job.h
+  if e[E_STATE] ~= '' and not R.letter_of(e[E_STATE]) then R.refuse('invalid_field', 'state ' .. R.cut(e[E_STATE], 64) .. ' is no state of an item') end
+  local given, retryable, percent, duration, created, updated, truncated = e[E_NUMBERS]:match(NUMBERS)
+  R.check_numbers(given, retryable, percent, duration, created, updated, truncated)
+  if e[E_TAIL] ~= NO_TAIL then R.check_tail(e[E_TAIL]) end
+  local item, attempt, state = record and { record:match(ITEM) }, nil, nil
+  if item then
+    attempt, state = R.judge_item(item, e, given ~= '' and given + 0 or nil)
+  else
+    R.see_first(job, e[E_ITEM])
+    attempt, state = given ~= '' and given + 0 or 1, e[E_STATE] ~= '' and e[E_STATE] or 'pending'
+  end
+  if job.life ~= R.base then R.sign_of_life(job, e[E_CID]) end
+  if not attempt then return 'repeat' end
+  local again = item and attempt == item[I_ATTEMPT] + 0
+  if updated == '' then updated = R.ms end
+  if again and state == item[I_STATE] then return R.progress_item(job, name, e, item, percent, duration, updated, truncated) end
+
+  local before, started, tail = R.settled(h), again and item[I_STARTED] or '', e[E_TAIL]
+  if state == 'processing' then
+    started = R.base_text
+  elseif duration == '' and started ~= '' and state ~= 'pending' then
+    duration = ('%d'):format(math.max(0, R.base - started))
+  end
+  if item and again then
+    tail = R.merge_columns(item[I_TAIL], tail, NO_TAIL)
+  elseif item then -- a new attempt: what was said of the old one's outcome goes
+    local about, outcome = tail:match(TAIL)
+    tail = R.merge_columns(item[I_TAIL]:match(TAIL), about, '\t\t\t') .. '\t' .. outcome
+  end
+  if item then
+    R.count_item(h, item, -1)
+    if not again and item[I_STATE] == 'failed' and h[H_REPORTED] ~= '' then R.lower_reported(h) end
+  else
+    R.add_first(job, e[E_ITEM])
+  end
+  local now = {
+    state, attempt, state == 'failed' and retryable == '1' and '1' or '0',
+    state == 'completed' and 10000 or percent ~= '' and percent or again and item[I_PERCENT] or 0,
+    started, duration, item and item[I_CREATED] or created ~= '' and created or R.ms, updated,
+    truncated ~= '' and truncated or item and item[I_TRUNCATED] or '', tail
+  }
+  R.count_item(h, now, 1)
+  local gained = h[H_PROC_SINCE] ~= '' and R.settled(h) - before or 0
+  local sample = duration ~= '' and (state == 'completed' or state == 'failed') and duration or nil
+  if sample or gained > 0 then R.keep_pace(job, sample, gained) end
+  return R.put_item(job, name, e[E_CID], e[E_ITEM], table.concat(now, '\t'), state == 'processing' and item and not again and 'r' or R.letter_of(state))
+end
+
+function R.stored_item(job, name)
+  local at = job.field_at[name]
+  if at then return job.fields[at] end
+  return job.values[job.at[name]]
+end
+
+function R.refuse_ended(job)
+  R.refuse('job_ended', 'job ' .. job.id .. ' is ' .. job.h[H_STATE], job.h[H_STATE])
+end
+
+function R.reduce_item(job, name, e)
+  if R.is_terminal(job.h[H_STATE]) then R.refuse_ended(job) end
+  return R.reduce_any_item(job, name, e, R.stored_item(job, name))
+end
+
+-- A line of nothing but item, state and tail.
+function R.reduce_short(job, name, state, tail)
+  local h, id, record = job.h, name:sub(3), R.stored_item(job, name)
+  if h[H_STATE] ~= 'running' and R.is_terminal(h[H_STATE]) then R.refuse_ended(job) end
+  if state == 'processing' and not record then
+    if tail ~= NO_TAIL then R.check_tail(tail) end
+    R.see_first(job, id)
+    if job.life ~= R.base then R.sign_of_life(job, '') end
+    R.add_first(job, id)
+    h[H_PROCESSING], h[H_IDLE_SINCE] = h[H_PROCESSING] + 1, ''
+    return R.put_item(job, name, '', id, 'processing\t1\t0\t0\t' .. R.base_text .. '\t\t' .. R.ms .. '\t' .. R.ms .. '\t\t' .. tail, 's')
+  end
+  if state == 'completed' and record and tail == NO_TAIL then
+    local attempt, percent, started, created, truncated, rest = record:match(STARTED_ITEM)
+    if attempt then
+      if job.life ~= R.base then R.sign_of_life(job, '') end
+      local duration, simple = R.base - started, h[H_REPORTED] == '' and h[H_INITIAL] == ''
+      local before, processing = simple and 0 or R.settled(h), h[H_PROCESSING] - 1
+      h[H_PROCESSING], h[H_COMPLETED] = processing, h[H_COMPLETED] + 1
+      if duration < 0 then duration = 0 end
+      if percent ~= '0' then h[H_PARTIAL] = h[H_PARTIAL] - percent end
+      if processing == 0 then h[H_IDLE_SINCE] = R.base_text end
+      R.keep_pace(job, duration, h[H_PROC_SINCE] == '' and 0 or simple and 1 or R.settled(h) - before)
+      return R.put_item(job, name, '', id, 'completed\t' .. attempt .. '\t0\t10000\t' .. started .. '\t' .. duration .. '\t' .. created .. '\t' ..
+        R.ms .. '\t' .. truncated .. '\t' .. rest, 'c')
     end
   end
-  if event.state ~= '' and not EVENT_LETTERS[event.state] then refuse('invalid_field', 'state ' .. cut(event.state, 64) .. ' is no item state') end
-  local percent, duration = whole(event.percent, 'percent'), whole(event.duration, 'duration_ms')
-  if percent and percent > 10000 then refuse('invalid_field', 'percent is in hundredths, at most 10000') end
-  local attempt, state = judge_item(item, event)
-  sign_of_life(job, when, event.cid)
-  if not attempt then return 'repeat' end
-  if item and attempt == item.attempt and state == item.state then return progress_item(job, item, event, percent, duration, when) end
-
-  local before = settled(job)
-  local fresh = not item or attempt > item.attempt
-  local started = item and attempt == item.attempt and item.started or ''
-  if state == 'processing' then started = when.base end
-  local open = state == 'pending' or state == 'processing'
-  if not duration and not open and started ~= '' then duration = max(0, when.base - started) end
-  local now_item = {
-    state = state, attempt = attempt, retryable = state == 'failed' and event.retryable == '1',
-    percent = state == 'completed' and 10000 or percent or (fresh and 0) or item.percent,
-    started = started, duration = duration or '',
-    created = item and item.created or (event.created ~= '' and event.created) or when.ms,
-    updated = event.updated ~= '' and event.updated or when.ms,
-    truncated = event.truncated == '1' and '1' or (item and item.truncated) or '',
-    about = item and merge_group(item.about, event.about, NO_ABOUT) or event.about,
-    outcome = fresh and event.outcome or merge_group(item.outcome, event.outcome, NO_OUTCOME)
-  }
-  if item then
-    uncount_item(job, item, attempt, when)
-  else
-    job.items_seen = job.items_seen + 1
-    job.new_items[#job.new_items + 1] = id
-  end
-  count_item(job, state, now_item.retryable, now_item.percent, 1, when)
-  local letter = EVENT_LETTERS[state]
-  if letter == 's' and item and fresh then letter = 'r' end
-  put_item(job, id, now_item, letter, when, event.cid)
-  local gained = settled(job) - before
-  local sample = duration and (state == 'completed' or state == 'failed') and duration or nil
-  if not job.proc_since then gained = 0 end
-  if sample or gained > 0 then keep_pace(job, sample, gained, gained > 0 and processing_time(job, when.base)) end
-  return 'applied'
+  return R.reduce_any_item(job, name, { '', '', '', id, state, NO_NUMBERS, tail }, record)
 end

@@ -1,38 +1,52 @@
 -- What estimates are made from: decayed mean duration of an attempt, decayed mean interval between settled items.
 -- Both are exponential moving averages (R. G. Brown, 1956) with the bias of their start divided out on reading.
+-- Decay 0.95 an item, at most 100 durations: 0.95^100 = 0.0059205292203340.
 
-local DECAY = 0.95
-local SAMPLES_MAX = 100
-local DECAY_BEYOND = DECAY ^ SAMPLES_MAX
 
-local function pace_of(job)
-  if job.pace == '' then return 0, 0, 0, 0, 0 end
-  local samples, sum, mean, weight, at = match(job.pace, '^([^,]*),([^,]*),([^,]*),([^,]*),([^,]*)$')
-  return samples + 0, sum + 0, mean + 0, weight + 0, tonumber(at) or 0
+-- Read once a call, and written once (pace_text).
+function R.read_pace(job)
+  local samples, sum, mean, weight, last = 0, 0, 0, 0, ''
+  if job.h[H_PACE] ~= '' then samples, sum, mean, weight, last = job.h[H_PACE]:match('^([^,]*),([^,]*),([^,]*),([^,]*),([^,]*)$') end
+  job.pace = { samples = samples + 0, sum = sum + 0, mean = mean + 0, weight = weight + 0, last = tonumber(last), durations = {} }
+  return job.pace
 end
 
--- `duration` of a finished attempt (nil when unknown) and `count` items settled by one event at processing time `at`.
-local function keep_pace(job, duration, count, at)
-  local samples, sum, mean, weight, last = pace_of(job)
-  local last_text = last
-  if weight == 0 then last_text = '' end
+-- The nth duration from the oldest: of those stored before this call, then of this call's own.
+function R.oldest_duration(job, pace)
+  if not pace.stored then
+    pace.stored, pace.dropped = {}, 0
+    for one in job.durations:gmatch('[^,]+') do pace.stored[#pace.stored + 1] = one end
+  end
+  pace.dropped = pace.dropped + 1
+  return pace.stored[pace.dropped] or pace.durations[pace.dropped - #pace.stored]
+end
+
+-- A finished attempt of known duration (nil: unknown), and how many items one event settled.
+function R.keep_pace(job, duration, count)
+  local pace = job.pace or R.read_pace(job)
   if duration then
     local oldest = 0
-    if samples == SAMPLES_MAX then
-      local comma = find(job.durations, ',', 1, true)
-      oldest = sub(job.durations, 1, comma - 1) + 0
-      job.durations = sub(job.durations, comma + 1)
-    end
-    samples = min(samples + 1, SAMPLES_MAX)
-    sum = floor((sum * DECAY + duration - oldest * DECAY_BEYOND) * 1000 + 0.5) / 1000
-    job.durations = job.durations and job.durations ~= '' and (job.durations .. ',' .. duration) or tostring(duration)
-    job.durations_changed = true
+    if pace.samples == 100 then oldest = R.oldest_duration(job, pace) else pace.samples = pace.samples + 1 end
+    pace.sum = pace.sum * 0.95 + duration - oldest * 0.0059205292203340
+    pace.durations[#pace.durations + 1] = duration
   end
-  if count > 0 and at then
-    local factor = count == 1 and DECAY or DECAY ^ count
-    mean = floor((mean * factor + (at - last) / count * (1 - factor)) * 1000 + 0.5) / 1000
-    weight = floor((weight * factor + (1 - factor)) * 1000000 + 0.5) / 1000000
-    last_text = at
+  if count > 0 then
+    local factor, at = count == 1 and 0.95 or 0.95 ^ count, R.processing_time(job.h)
+    pace.mean = pace.mean * factor + (at - (pace.last or 0)) / count * (1 - factor)
+    pace.weight = pace.weight * factor + (1 - factor)
+    pace.last = at
   end
-  job.pace = samples .. ',' .. sum .. ',' .. mean .. ',' .. weight .. ',' .. last_text
+end
+
+function R.pace_text(pace)
+  return ('%d'):format(pace.samples) .. ',' .. pace.sum .. ',' .. pace.mean .. ',' .. pace.weight .. ',' .. (pace.last or '')
+end
+
+-- The last 100 durations after this call.
+function R.durations_text(job, pace)
+  local added = table.concat(pace.durations, ',', math.max(1, #pace.durations - 99))
+  local kept = pace.samples - math.min(100, #pace.durations)
+  if kept <= 0 then return added end
+  if not pace.stored then return job.durations .. ',' .. added end
+  return table.concat(pace.stored, ',', #pace.stored - kept + 1) .. ',' .. added
 end

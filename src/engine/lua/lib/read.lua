@@ -1,187 +1,213 @@
--- The reads of one call: entries behind the cursor, then everything of their jobs that the events need, then jobs whose
--- time has come. None of it stands under pcall: an error of Redis here (a slot on the move) must end the call unwritten.
+-- The reads of one call: entries behind the cursor, then of each of their jobs what the events need, then jobs whose time
+-- has come. None of it stands under pcall: an error of Redis here (a slot on the move) must end the call unwritten.
 
-local READ_BYTES = 32768
-local STEP_FIRST = 16
-local TIMERS_MAX = 64
-local ENTRY_EVENTS_MAX = 64
-local ENTRY_BYTES_MAX = 65536
+-- #constant EVENT_BYTES 16384
+-- #constant ENTRY_BYTES 65536
+-- The most frequent line: no correlation id, no numbers. Its event is a plain state and tail, in parallel lists.
+-- #constant SHORT_LINE '^i\t([^\t]*)\t([^\t]*)\t\t([^\t]*)\t(%l*)\t\t\t\t\t\t\t\t(.*)$'
+-- Any line: tenant job cid item state, then numbers and tail as they are.
+-- #constant ITEM_LINE '^i{5 columns}\t([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t(.*)$'
 
-local function job_of(tenant, id)
+-- A refusal found while reading stands in the place of the event.
+function R.add_refused(code, detail, line, fields)
+  local n = R.count + 1
+  R.count, kinds[n], targets[n], lines[n] = n, 'refused', fields or false, line
+  events[n] = { code = code, detail = detail, state = '', allowed = '' }
+end
+
+function R.job_of(tenant, id)
   local member = tenant .. '/' .. id
-  local job = batch.jobs[member]
-  if not job then
-    if not is_id(tenant) or not is_id(id) then
-      refuse('invalid_field', (is_id(tenant) and 'job ' .. cut(id, 64) or 'tenant ' .. cut(tenant, 64)) .. ' does not match the pattern of identifiers')
-    end
-    job = {
-      member = member, key = ARGV[1] .. member, tenant = tenant, id = id, known = false, wanted = { '_', 's' }, wants = {},
-      items = {}, written = {}, events = {}, progress = {}, new_items = {}, changed = false
-    }
-    batch.jobs[member] = job
-    batch.order[#batch.order + 1] = job
+  local job = R.jobs[member]
+  if job then return job end
+  if not R.is_id(tenant) or not R.is_id(id) then return nil end
+  job = R.new_job(member, tenant, id)
+  R.jobs[member], R.order[#R.order + 1] = job, job
+  return job
+end
+
+function R.want(job, field)
+  if not job.at[field] then
+    local at = job.width_wanted + 1
+    job.wanted[at], job.at[field], job.width_wanted = field, at, at
+  end
+end
+
+function R.add_event(kind, event, job, line)
+  local n = R.count + 1
+  R.count, kinds[n], targets[n], events[n], lines[n] = n, kind, job, event, line
+  if kind == 'item' then
+    names[n] = 'i:' .. event[E_ITEM]
+    R.want(job, names[n])
+  elseif kind == 'register' then R.want(job, 'r') end
+end
+
+function R.add_short(job, item, state, tail, line)
+  local n, name, at = R.count + 1, 'i:' .. item, job.at
+  R.count, kinds[n], targets[n], events[n], lines[n], names[n], tails[n] = n, 'short', job, state, line, name, tail
+  if not at[name] then
+    local wanted = job.width_wanted + 1
+    job.wanted[wanted], at[name], job.width_wanted = name, wanted, wanted
   end
   return job
 end
 
-local function want(job, field)
-  if job.wants[field] then return end
-  job.wanted[#job.wanted + 1] = field
-  job.wants[field] = true
-end
-
--- Refusals become part of the entry: { refused = … } in the place of the event.
-local function address(event, data)
-  event.target = job_of(event.tenant, event.job)
-  event.data = data
-  if event.type == 'item' then want(event.target, 'i:' .. event.item)
-  elseif event.type == 'register' then want(event.target, 'r') end
-  return event
-end
-
-local function parse_one_line(line, before)
-  local event = parse_line(line)
-  if event.tenant == '' and event.job == '' then
-    if not before then refuse('malformed_entry', 'the first line of a batch names no job') end
-    event.tenant, event.job = before.tenant, before.job
+-- One line; `before` is the job of the line before. Returns the job of this one.
+function R.add_line(line, before)
+  if #line > EVENT_BYTES then
+    R.add_refused('event_too_large', #line .. ' bytes, at most ' .. EVENT_BYTES, line)
+    return before
   end
-  return address(event, line)
-end
-
-local function parse_one_flat(fields)
-  local event = parse_flat(fields)
-  return address(event, event.data)
-end
-
-local function guarded(parse, data, before)
-  local ok, result = pcall(parse, data, before)
-  if ok then return result end
-  if type(result) ~= 'table' then result = { code = 'malformed_entry', detail = tostring(result), state = '', allowed = '' } end
-  return { refused = result, data = type(data) == 'table' and (data.data or '') or data, fields = type(data) == 'table' and data or nil }
-end
-
-local function too_large(detail)
-  return { code = 'entry_too_large', detail = detail, state = '', allowed = '' }
-end
-
-local function parse_batch(entry, text)
-  local before
-  for line in string.gmatch(sub(text, 3), '[^\n]+') do
-    if #entry.events == ENTRY_EVENTS_MAX then
-      entry.events = { { refused = too_large('more than ' .. ENTRY_EVENTS_MAX .. ' events'), data = text } }
-      return
-    end
-    local event = guarded(parse_one_line, line, before)
-    if not event.refused then before = event end
-    entry.events[#entry.events + 1] = event
+  local event, kind
+  local tenant, id, item, state, tail = line:match(SHORT_LINE)
+  if tenant then
+    if id == '' and tenant == '' and before then return R.add_short(before, item, state, tail, line) end
+    local job = R.job_of(tenant, id)
+    if job then return R.add_short(job, item, state, tail, line) end
   end
-end
-
--- One entry of the stream. Returns false for one of a newer format, which must wait for a newer build.
-local function parse_entry(id, list)
-  local fields, bytes = {}, 0
-  for at = 1, #list, 2 do
-    fields[list[at]] = list[at + 1]
-    bytes = bytes + #list[at] + #list[at + 1]
-  end
-  local entry = { id = id, ms = match(id, '^%d+'), events = {}, re = fields.re, bytes = bytes }
-  local ok, refusal = pcall(function()
-    if entry.re and not is_id(entry.re) then
-      entry.re = nil
-      refuse('malformed_entry', 're does not match the pattern of identifiers')
-    end
-    if not fields.p then return end
-    if not is_id(fields.p) or not find(fields.n or '', '^%d+$') or #fields.n > 14 then
-      refuse('malformed_entry', 'p must be an identifier and n a whole number')
-    end
-    entry.producer, entry.number = fields.p, fields.n + 0
-    if batch.producers[fields.p] == nil then
-      batch.producers[fields.p] = false
-      batch.producer_names[#batch.producer_names + 1] = fields.p
-    end
-  end)
-  if ok and bytes > ENTRY_BYTES_MAX + 512 then
-    ok, refusal = false, too_large(bytes .. ' bytes, at most ' .. ENTRY_BYTES_MAX)
-  end
-  local text = fields.b
-  if text and ok then
-    if sub(text, 1, 2) ~= '1\n' then
-      if find(text, '^%d+\n') and not find(text, '^0') then return false end
-      ok, refusal = false, { code = 'malformed_entry', detail = 'a batch begins with its format number', state = '', allowed = '' }
-    end
-  end
-  if not ok then
-    entry.events[1] = { refused = refusal, data = text or fields.data or '', fields = fields }
-  elseif text then
-    parse_batch(entry, text)
+  if line:byte() == 105 then
+    event, kind = { line:match(ITEM_LINE) }, 'item'
+    tenant, id = event[E_TENANT], event[E_JOB]
   else
-    entry.events[1] = guarded(parse_one_flat, fields)
+    R.other_line = R.other_line or line_parser()
+    event, kind = R.other_line(line)
+    if event then tenant, id = event.tenant, event.job end
   end
-  batch.entries[#batch.entries + 1] = entry
-  batch.events = batch.events + #entry.events
-  clock.cursor, clock.last_entry_ms = id, entry.ms
-  clock.last_entry_base = max(entry.ms + 0, clock.gap_end) - clock.gap_ms
-  return true, bytes
+  if not tenant then
+    R.add_refused(kind and 'malformed_entry' or 'unknown_type', 'a line of type ' .. R.cut(line, 1) .. ' with other columns than its format has', line)
+    return before
+  end
+  if kind ~= 'item' and not R.is_utf8(line) then
+    R.add_refused('invalid_utf8', 'the event is not UTF-8', line)
+    return before
+  end
+  local job = before
+  if id ~= '' or tenant ~= '' then job = R.job_of(tenant, id) end
+  if not job then
+    R.add_refused('invalid_field', 'tenant ' .. R.cut(tenant, 64) .. ' or job ' .. R.cut(id, 64) .. ' does not match the pattern of identifiers', line)
+    return before
+  end
+  R.add_event(kind, event, job, line)
+  return job
+end
+
+function R.add_batch(text, first)
+  local at, job = 3, nil
+  while true do
+    local stop = text:find('\n', at, true)
+    local line = text:sub(at, (stop or 0) - 1)
+    if R.count - first + 1 >= 64 then
+      R.count = first - 1
+      return R.add_refused('entry_too_large', 'more than 64 events', text)
+    end
+    job = R.add_line(line, job)
+    if not stop then return end
+    at = stop + 1
+  end
+end
+
+function R.add_flat(list)
+  local fields = {}
+  for at = 1, #list, 2 do fields[list[at]] = list[at + 1] end
+  R.parse_flat = R.parse_flat or flat_parser()
+  local ok, kind, event, tenant, id = pcall(R.parse_flat, fields)
+  if not ok then
+    if type(kind) ~= 'table' then kind = { code = 'malformed_entry', detail = tostring(kind) } end
+    return R.add_refused(kind.code, kind.detail, fields.data or '', fields)
+  end
+  local job = R.job_of(tenant, id)
+  if not job then return R.add_refused('invalid_field', 'tenant or job does not match the pattern of identifiers', fields.data or '', fields) end
+  R.add_event(kind, event, job, fields.data or '')
+end
+
+function R.use_producer(entry, producer, number)
+  if not R.is_id(producer) or not number or #number > 14 or not number:find('^%d+$') then return false end
+  entry.producer, entry.number = producer, number + 0
+  if R.producers[producer] == nil then
+    R.producers[producer] = false
+    R.producer_names[#R.producer_names + 1] = producer
+  end
+  return true
+end
+
+-- One entry of the stream. Returns its size, or nil for one of a newer format, which must wait for a newer build.
+function R.add_entry(id, list)
+  local bytes, batch, producer, number, re = 0, nil, nil, nil, nil
+  for at = 1, #list, 2 do
+    local name, value = list[at], list[at + 1]
+    bytes = bytes + #name + #value
+    if name == 'b' then batch = value
+    elseif name == 'p' then producer = value
+    elseif name == 'n' then number = value
+    elseif name == 're' then re = value end
+  end
+  local entry = { id = id, ms = id:match('^%d+'), first = R.count + 1, last = 0, re = false, producer = false, number = 0, bytes = bytes }
+  if batch and batch:sub(1, 2) ~= '1\n' and batch:find('^[1-9]%d*\n') then return nil end
+  if (producer or number) and not R.use_producer(entry, producer or '', number) then
+    R.add_refused('malformed_entry', 'p must be an identifier and n a whole number', batch or '')
+  elseif re and not R.is_id(re) then
+    R.add_refused('malformed_entry', 're does not match the pattern of identifiers', batch or '')
+  elseif bytes > ENTRY_BYTES + 512 then
+    R.add_refused('entry_too_large', bytes .. ' bytes, at most ' .. ENTRY_BYTES, batch or '')
+  elseif not batch then
+    R.add_flat(list)
+  elseif batch:sub(1, 2) ~= '1\n' then
+    R.add_refused('malformed_entry', 'a batch begins with its format number', batch)
+  else
+    R.add_batch(batch, entry.first)
+  end
+  if re and R.is_id(re) then entry.re = re end
+  entry.last = R.count
+  R.entries[#R.entries + 1] = entry
+  R.cursor = id
+  return bytes
 end
 
 -- In steps that follow the size of the last entry, so that 16 large entries do not come at once.
-local function read_entries(events_max, jobs_max)
-  local step, bytes = min(STEP_FIRST, events_max), 0
+function R.read_entries(events_max, jobs_max)
+  local step, bytes = math.min(16, events_max), 0
   while true do
-    local found = redis.call('XRANGE', keys.ingest, '(' .. clock.cursor, '+', 'COUNT', step)
+    local found = redis.call('XRANGE', KEYS[1], '(' .. R.cursor, '+', 'COUNT', step)
     for at = 1, #found do
-      local readable, size = parse_entry(found[at][1], found[at][2])
-      if not readable then return 'newer_format' end
+      local size = R.add_entry(found[at][1], found[at][2])
+      if not size then return 'newer_format' end
       bytes = bytes + size
-      if batch.events >= events_max or #batch.order >= jobs_max or bytes >= READ_BYTES then
-        clock.more = at < #found or #found == step
+      if R.count >= events_max or #R.order >= jobs_max or bytes >= 32768 then
+        R.more = at < #found or #found == step
         return 'ok'
       end
     end
     if #found < step then return 'ok' end
-    local last = max(64, batch.entries[#batch.entries].bytes)
-    step = max(1, min(events_max - batch.events, floor((READ_BYTES - bytes) / last) + 1))
+    step = math.max(1, math.min(events_max - R.count, math.floor((32768 - bytes) / math.max(64, R.entries[#R.entries].bytes)) + 1))
   end
 end
 
-local function read_fields(job)
-  local wanted = job.wanted
-  local values = redis.call('HMGET', job.key, unpack(wanted))
-  job.records = {}
-  for at = 3, #wanted do
-    local field = wanted[at]
-    if field == 'r' then job.registration = values[at] or nil
-    else job.records[sub(field, 3)] = values[at] end
-  end
-  job.exists, job.durations = values[1] and true or false, values[2] or ''
-  if values[1] then load_job(job, values[1]) end
-end
-
-local function read_jobs(due_at)
-  if #batch.producer_names > 0 then
-    local stored = redis.call('HMGET', keys.producers, unpack(batch.producer_names))
-    for at, name in ipairs(batch.producer_names) do
-      batch.producers[name] = { number = stored[at] and match(stored[at], '^%d+') + 0 or 0, known = stored[at] and true or false }
+function R.read_jobs(due_at)
+  if #R.producer_names > 0 then
+    local stored = redis.call('HMGET', KEYS[9], unpack(R.producer_names))
+    for at, name in ipairs(R.producer_names) do
+      R.producers[name] = { number = stored[at] and stored[at]:match('^%d+') + 0 or 0, seen = false }
     end
   end
-  local due = redis.call('ZRANGEBYSCORE', keys.agenda, '-inf', due_at, 'LIMIT', 0, TIMERS_MAX)
-  batch.due = {}
-  for _, member in ipairs(due) do
-    local tenant, id = match(member, '^([^/]*)/(.*)$')
-    batch.due[#batch.due + 1] = job_of(tenant, id)
+  local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', due_at, 'LIMIT', 0, 64)
+  for at = 1, #due do R.job_of(due[at]:match('^([^/]*)/(.*)$')) end
+  local members = {}
+  for at = 1, #R.order do
+    local job = R.order[at]
+    local values = redis.call('HMGET', job.key, unpack(job.wanted))
+    members[at], job.values, job.durations, job.exists = job.member, values, values[2] or '', values[1] and true
+    if values[1] then R.load_header(job, values[1]) end
   end
-  for _, job in ipairs(batch.order) do read_fields(job) end
+  return members
 end
 
 -- Every job is in the agenda if and only if its hash exists; otherwise its slot is on the move and half of it elsewhere.
-local function preflight()
-  if #batch.order == 0 then return true end
-  local members = {}
-  for at, job in ipairs(batch.order) do members[at] = job.member end
-  local scores = redis.call('ZMSCORE', keys.agenda, unpack(members))
-  for at, job in ipairs(batch.order) do
-    job.score = scores[at] and scores[at] + 0 or nil
-    if job.exists ~= (job.score ~= nil) then return false end
+function R.whole_slot(members)
+  if #members == 0 then return true end
+  local scores = redis.call('ZMSCORE', KEYS[3], unpack(members))
+  for at = 1, #members do
+    local job = R.order[at]
+    if (scores[at] and true) ~= job.exists then return false end
+    job.score = scores[at] and scores[at] + 0
   end
   return true
 end

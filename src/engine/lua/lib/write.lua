@@ -1,183 +1,200 @@
 -- The writes of one call. Texts are made first (with the last reads), then nothing is left that could fail.
 
-local CHUNK_BYTES = 4000
-local PAGE_ITEMS = 16
-local answers_kept_ms = 10000
+-- #constant CHUNK_BYTES 4000
+-- #constant PAGE_ITEMS 16
 
--- Events of this call as chunks of the log, and which old chunks fall out of its bounds.
-local function prepare_log(job, fields, drop, epoch)
-  local first, last, events, bytes, seen, outbox = match(job.store, '^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$')
-  first, last, events, bytes = first + 0, last + 0, events + 0, bytes + 0
-  local from, at, total = job.seq0 + 1, 1, #job.events
+-- Events of this call as chunks of the log. Returns the number of the last chunk and what they hold.
+function R.add_chunks(job, epoch, last)
+  local events, fields, from, at, bytes, total = job.events, job.fields, job.seq0 + 1, 1, 0, job.logged
+  local head = '1\t' .. epoch .. '\t' .. job.rev .. '\t'
   while at <= total do
-    local size, to = #job.events[at], at
-    while to < total and size + #job.events[to + 1] <= CHUNK_BYTES do
+    local to, size = at, #events[at]
+    while to < total and size + #events[to + 1] <= CHUNK_BYTES do
       to = to + 1
-      size = size + #job.events[to] + 1
+      size = size + #events[to] + 1
     end
-    local text = concat({ '1', epoch, job.rev, from, from + to - at }, '\t') .. '\n' .. concat(job.events, '\n', at, to)
-    if last == 0 then first = 1 end
-    last, events, bytes = last + 1, events + to - at + 1, bytes + #text
+    local text = head .. from .. '\t' .. from + to - at .. '\n' .. table.concat(events, '\n', at, to)
+    last, bytes = last + 1, bytes + #text
     fields[#fields + 1], fields[#fields + 2] = 'l:' .. last, text
     from, at = from + to - at + 1, to + 1
   end
-  while first < last and (events > limits.log_events or bytes > limits.log_bytes) do
-    local name = 'l:' .. first
-    local text = redis.call('HGET', job.key, name)
-    if not text then break end -- written by this very call
-    local chunk_from, chunk_to = match(text, '^1\t[^\t]*\t[^\t]*\t(%d+)\t(%d+)')
-    drop[#drop + 1] = name
-    first, events, bytes = first + 1, events - (chunk_to - chunk_from + 1), bytes - #text
+  return last, bytes
+end
+
+-- The oldest chunks go when the log is over its bounds; one read for each that goes.
+function R.trim_log(job, first, kept, events, bytes)
+  job.drop = {}
+  while first <= kept and (events > R.log_events or bytes > R.log_bytes) do
+    local text = redis.call('HGET', job.key, 'l:' .. first)
+    local from, to = text:match('^1\t[^\t]*\t[^\t]*\t(%d+)\t(%d+)')
+    job.drop[#job.drop + 1] = 'l:' .. first
+    first, events, bytes = first + 1, events - (to - from + 1), bytes - #text
   end
-  return first, last, events, bytes, seen + 0, outbox
+  return first, events, bytes
 end
 
 -- Ids in the order of first sight, 16 a page; the page that is not full is continued.
-local function prepare_pages(job, fields, seen)
-  local at, total = 1, #job.new_items
+function R.add_pages(job)
+  local ids, fields, at, total = job.new_items, job.fields, 1, #job.new_items
+  local seen = job.seen - total
   while at <= total do
-    local page, filled = floor(seen / PAGE_ITEMS), seen % PAGE_ITEMS
-    local name = 'o:' .. page
-    local to = min(total, at + PAGE_ITEMS - filled - 1)
-    local ids = concat(job.new_items, '\t', at, to)
-    if filled > 0 then ids = redis.call('HGET', job.key, name) .. '\t' .. ids end
-    fields[#fields + 1], fields[#fields + 2] = name, ids
+    local filled = seen % PAGE_ITEMS
+    local name, to = ('o:%d'):format((seen - filled) / PAGE_ITEMS), math.min(total, at + PAGE_ITEMS - filled - 1)
+    local page = table.concat(ids, '\t', at, to)
+    if filled > 0 then page = redis.call('HGET', job.key, name) .. '\t' .. page end
+    fields[#fields + 1], fields[#fields + 2] = name, page
     seen, at = seen + to - at + 1, to + 1
   end
-  return seen
 end
 
-local function progress_lines(job)
-  local lines = {}
-  for _, line in pairs(job.progress) do lines[#lines + 1] = line end
-  return #lines > 0 and '\n' .. concat(lines, '\n') or ''
-end
-
-local function prepare_job(job, outbox_id)
-  local epoch = max(job.epoch + 0, partition_epoch)
-  local visible = job.rev ~= job.rev0
-  local fields, drop = { '_', '' }, {}
-  local first, last, events, bytes, seen, outbox = prepare_log(job, fields, drop, epoch)
-  seen = prepare_pages(job, fields, seen)
-  for id, record in pairs(job.written) do fields[#fields + 1], fields[#fields + 2] = 'i:' .. id, record end
-  if job.durations_changed then fields[#fields + 1], fields[#fields + 2] = 's', job.durations end
-  if job.state ~= job.state0 then fields[#fields + 1], fields[#fields + 2] = 'state', job.state end
-  if job.control_changed or job.registered then fields[#fields + 1], fields[#fields + 2] = 'control', match(job.control, '^[^,]*') end
-  if job.registered then fields[#fields + 1], fields[#fields + 2] = 'r', job.registration end
-  if job.strip then
-    first, last, events, bytes, seen = 0, 0, 0, 0, 0
-    fields = { '_', '', 'r', redis.call('HGET', job.key, 'r'), 'state', job.state, 'control', '' }
+function R.add_store(job, epoch, outbox_id)
+  local store = job.h[H_STORE]
+  if job.logged == 0 and not job.new_items and not outbox_id then return end
+  local first, last, events, bytes, seen, outbox = store:match('^(%d+),(%d+),(%d+),(%d+),(%d+),(%d+)$')
+  if job.logged > 0 then
+    local kept, added = last + 0, nil
+    last, added = R.add_chunks(job, epoch, kept)
+    first, events, bytes = math.max(first, 1), events + job.logged, bytes + added
+    if events > R.log_events or bytes > R.log_bytes then first, events, bytes = R.trim_log(job, first, kept, events, bytes) end
   end
-  job.store = concat({ first, last, events, bytes, seen, visible and outbox_id or outbox }, ',')
-  fields[2] = header_text(job)
-  job.fields, job.drop = fields, drop
-  if not visible then return end
-  job.message = concat({ '1u', epoch, job.seq0 + 1, job.seq, clock.gap_ms, job.tenant, job.id }, '\t') .. '\n' .. fields[2] .. '\n' ..
-    (job.registered and job.registration or '') .. (#job.events > 0 and '\n' .. concat(job.events, '\n') or '')
-  job.tenant_line = 'u\t' .. job.id .. '\t' .. epoch .. '\t' .. fields[2]
+  if job.new_items then R.add_pages(job) end
+  job.h[H_STORE] = first .. ',' .. last .. ',' .. events .. ',' .. bytes .. ',' .. (job.seen or seen) .. ',' .. (outbox_id or outbox)
 end
 
--- What a change of the agenda means: earlier times are written at once, later ones when the old one has come.
-local function prepare_due(job, agenda)
-  local due = next_due(job)
-  if not job.score or due < job.score or job.score <= clock.due_at then
-    if due ~= job.score then agenda[#agenda + 1], agenda[#agenda + 2] = due, job.member end
-  end
+-- Only the header stays of a job that waits for the persister too long.
+function R.strip(job)
+  local outbox = job.h[H_STORE]:match('([^,]*)$')
+  job.h[H_STORE] = '0,0,0,0,0,' .. outbox
+  job.fields = { '_', '', 'r', redis.call('HGET', job.key, 'r'), 'state', job.h[H_STATE], 'control', '' }
 end
 
-local writes = { agenda = {}, dirty = {}, left = {}, outbox = {}, tenants = {}, tenant_lines = {} }
-
-local function tenant_line(tenant, line)
-  local lines = writes.tenant_lines[tenant]
+function R.tenant_line(tenant, line)
+  local lines = R.tenant_lines[tenant]
   if not lines then
-    lines = { '1t\t' .. clock.gap_ms }
-    writes.tenant_lines[tenant] = lines
-    writes.tenants[#writes.tenants + 1] = tenant
+    lines = { '1t\t' .. R.gap_ms }
+    R.tenant_lines[tenant], R.tenants[#R.tenants + 1] = lines, tenant
   end
   lines[#lines + 1] = line
 end
 
-local function prepare_writes(outbox_full, due_at)
-  clock.due_at = due_at
-  local to_outbox = limits.sink and not outbox_full
-  local outbox_id, visible = clock.change + 1, false
-  for _, job in ipairs(batch.order) do
+function R.prepare_job(job, outbox_id)
+  local h, fields, visible = job.h, job.fields, job.rev ~= job.rev0
+  local epoch = h[H_EPOCH] + 0 > R.epoch and h[H_EPOCH] or ('%.0f'):format(R.epoch)
+  h[H_SEQ], h[H_REV] = job.seq0 + job.logged, job.rev
+  if job.entry then h[H_LID] = job.entry.id end
+  if job.updated then h[H_UPDATED] = job.updated end
+  R.add_store(job, epoch, visible and outbox_id)
+  if job.pace then
+    h[H_PACE] = R.pace_text(job.pace)
+    if #job.pace.durations > 0 then fields[#fields + 1], fields[#fields + 2] = 's', R.durations_text(job, job.pace) end
+  end
+  if h[H_STATE] ~= job.state0 then fields[#fields + 1], fields[#fields + 2] = 'state', h[H_STATE] end
+  if job.control_changed or job.registered then fields[#fields + 1], fields[#fields + 2] = 'control', h[H_CONTROL]:match('^[^,]*') end
+  if job.registered then fields[#fields + 1], fields[#fields + 2] = 'r', job.registration end
+  if job.strip then R.strip(job) end
+  local header = '1\t' .. table.concat(h, '\t')
+  job.fields[2] = header
+  if not visible then return end
+  job.message = '1u\t' .. epoch .. '\t' .. job.seq0 + 1 .. '\t' .. h[H_SEQ] .. '\t' .. R.gap_ms .. '\t' .. job.tenant .. '\t' .. job.id ..
+    '\n' .. header .. '\n' .. (job.registered and job.registration or '') .. (job.logged > 0 and '\n' .. table.concat(job.events, '\n') or '')
+  R.tenant_line(job.tenant, 'u\t' .. job.id .. '\t' .. epoch .. '\t' .. header)
+end
+
+-- In the agenda earlier times are written at once, later ones only when the old one has come.
+function R.prepare_due(job, base)
+  local due = R.next_due(job.h, job)
+  if not job.score or due < job.score or job.score <= base and due ~= job.score then
+    R.agenda[#R.agenda + 1], R.agenda[#R.agenda + 2] = due, job.member
+  end
+end
+
+function R.prepare_writes(outbox_full, base)
+  R.agenda, R.dirty, R.outbox, R.tenants, R.tenant_lines = {}, {}, {}, {}, {}
+  local outbox_id = R.sink and not outbox_full and ('%d'):format(R.change + 1) or nil
+  for at = 1, #R.order do
+    local job = R.order[at]
     if job.gone then
-      job.epoch_now = max(job.epoch + 0, partition_epoch)
-      tenant_line(job.tenant, 'g\t' .. job.id .. '\t' .. job.epoch_now .. '\t' .. job.rev)
-    elseif job.known and (job.touched or job.looked_at) then
-      prepare_job(job, to_outbox and outbox_id or nil)
-      prepare_due(job, writes.agenda)
-      if job.message then
-        visible = true
-        tenant_line(job.tenant, job.tenant_line)
-        if to_outbox then
-          writes.outbox[#writes.outbox + 1], writes.outbox[#writes.outbox + 2] = 'm', job.message
-          clock.bytes_in = clock.bytes_in + #job.message
-        elseif limits.sink then
-          writes.dirty[#writes.dirty + 1], writes.dirty[#writes.dirty + 2] = job.seq0 + 1, job.member
-        end
+      job.epoch = ('%.0f'):format(math.max(job.h[H_EPOCH], R.epoch))
+      R.tenant_line(job.tenant, 'g\t' .. job.id .. '\t' .. job.epoch .. '\t' .. job.rev)
+    elseif job.touched then
+      R.prepare_job(job, outbox_id)
+      R.prepare_due(job, base)
+      if job.message and outbox_id then
+        R.outbox[#R.outbox + 1], R.outbox[#R.outbox + 2] = 'm', job.message
+        R.bytes_in = R.bytes_in + #job.message
+      elseif job.message and R.sink then
+        R.dirty[#R.dirty + 1], R.dirty[#R.dirty + 2] = job.seq0 + 1, job.member
       end
     end
   end
-  if visible and to_outbox then clock.change = outbox_id end
+  if #R.outbox > 0 then R.change = R.change + 1 end
 end
 
-local function write_job(job)
+function R.write_job(job)
   if job.gone then
     redis.call('UNLINK', job.key)
-    redis.call('ZREM', keys.agenda, job.member)
-    redis.call('ZREM', keys.jobs, job.tenant .. '/' .. job.epoch .. '/' .. job.id)
+    redis.call('ZREM', KEYS[3], job.member)
+    redis.call('ZREM', KEYS[4], job.tenant .. '/' .. job.h[H_EPOCH] .. '/' .. job.id)
     return
   end
   if job.strip then redis.call('UNLINK', job.key) end
   redis.call('HSET', job.key, unpack(job.fields))
-  if #job.drop > 0 then redis.call('HDEL', job.key, unpack(job.drop)) end
-  if job.registered then redis.call('ZADD', keys.jobs, 0, job.tenant .. '/' .. job.epoch .. '/' .. job.id) end
+  if job.drop and #job.drop > 0 then redis.call('HDEL', job.key, unpack(job.drop)) end
+  if job.registered then redis.call('ZADD', KEYS[4], 0, job.tenant .. '/' .. job.h[H_EPOCH] .. '/' .. job.id) end
 end
 
-local function write_producers()
+function R.write_producers()
   local fields = {}
-  for _, name in ipairs(batch.producer_names) do
-    local producer = batch.producers[name]
-    if producer.seen then fields[#fields + 1], fields[#fields + 2] = name, producer.number .. '\t' .. producer.seen end
+  for at = 1, #R.producer_names do
+    local name = R.producer_names[at]
+    local producer = R.producers[name]
+    if producer.seen then fields[#fields + 1], fields[#fields + 2] = name, ('%d'):format(producer.number) .. '\t' .. producer.seen end
   end
-  if #fields > 0 then redis.call('HSET', keys.producers, unpack(fields)) end
+  if #fields > 0 then redis.call('HSET', KEYS[9], unpack(fields)) end
 end
 
-local function write_streams()
-  for _, letter in ipairs(dead_letters) do redis.call('XADD', keys.rejected, 'MAXLEN', '~', ARGV[16], '*', unpack(letter)) end
-  for _, answer in ipairs(answers) do pcall(redis.call, 'XADD', keys.answers, answer[1], 'a', answer[2]) end -- fails when it stands there already
-  if #answers > 0 then redis.call('XTRIM', keys.answers, 'MINID', '~', max(0, clock.now - answers_kept_ms)) end
-  if #writes.outbox > 0 then redis.call('XADD', keys.outbox, clock.change .. '-0', unpack(writes.outbox)) end
-  if #writes.dirty > 0 then redis.call('ZADD', keys.dirty, 'NX', unpack(writes.dirty)) end
+function R.write_streams()
+  for at = 1, #R.dead_letters do redis.call('XADD', KEYS[8], 'MAXLEN', '~', ARGV[16], '*', unpack(R.dead_letters[at])) end
+  for at = 1, #R.answers do pcall(redis.call, 'XADD', KEYS[7], R.answers[at][1], 'a', R.answers[at][2]) end -- fails when it stands there already
+  if #R.answers > 0 then redis.call('XTRIM', KEYS[7], 'MINID', '~', ('%d'):format(math.max(0, R.now - 10000))) end
+  if #R.outbox > 0 then redis.call('XADD', KEYS[5], ('%d-0'):format(R.change), unpack(R.outbox)) end
+  if #R.dirty > 0 then redis.call('ZADD', KEYS[6], 'NX', unpack(R.dirty)) end
 end
 
-local function publish_all()
-  for _, job in ipairs(batch.order) do
+function R.publish_all()
+  for at = 1, #R.order do
+    local job = R.order[at]
     if job.gone then
-      redis.call(ARGV[3], job.key, concat({ '1g', job.epoch_now, job.rev, job.tenant, job.id }, '\t'))
+      redis.call(ARGV[3], job.key, '1g\t' .. job.epoch .. '\t' .. job.rev .. '\t' .. job.tenant .. '\t' .. job.id)
     elseif job.message then
-      redis.call(ARGV[3], job.key, job.message .. progress_lines(job))
+      local text = job.message
+      if job.progress then
+        for _, line in pairs(job.progress) do text = text .. '\n' .. line end
+      end
+      redis.call(ARGV[3], job.key, text)
     end
   end
-  for _, tenant in ipairs(writes.tenants) do redis.call(ARGV[3], ARGV[2] .. tenant, concat(writes.tenant_lines[tenant], '\n')) end
+  for at = 1, #R.tenants do redis.call(ARGV[3], ARGV[2] .. R.tenants[at], table.concat(R.tenant_lines[R.tenants[at]], '\n')) end
 end
 
-local function write_all()
-  for _, job in ipairs(batch.order) do
-    if job.registered and job.fields then write_job(job) end -- the only keys a call creates: what a moving slot refuses comes first
+function R.write_all()
+  local jobs = R.order
+  for at = 1, #jobs do
+    if jobs[at].registered and jobs[at].touched then R.write_job(jobs[at]) end -- the only keys a call creates: what a moving slot refuses comes first
   end
-  for _, job in ipairs(batch.order) do
-    if not job.registered and (job.fields or job.gone) then write_job(job) end
+  for at = 1, #jobs do
+    if not jobs[at].registered and jobs[at].touched then R.write_job(jobs[at]) end
   end
-  if #writes.agenda > 0 then redis.call('ZADD', keys.agenda, unpack(writes.agenda)) end
-  write_producers()
-  write_streams()
-  redis.call('HSET', keys.meta, '_', meta_text())
-  publish_all()
-  if #batch.entries > 0 then
-    redis.call('XTRIM', keys.ingest, 'MINID', '~', clock.cursor)
-    pcall(redis.call, 'XGROUP', 'SETID', keys.ingest, 'headway', clock.cursor)
+  if #R.agenda > 0 then redis.call('ZADD', KEYS[3], unpack(R.agenda)) end
+  if #R.producer_names > 0 then R.write_producers() end
+  R.write_streams()
+  redis.call('HSET', KEYS[2], '_', table.concat({
+    '1', R.cursor, ('%d'):format(R.gap_ms), ('%d'):format(R.gap_end), ('%d'):format(R.now), ('%d'):format(R.change),
+    ('%.0f'):format(R.last_epoch), ('%d'):format(R.bytes_in), ('%d'):format(R.waiting)
+  }, '\t'))
+  R.publish_all()
+  if #R.entries > 0 then
+    redis.call('XTRIM', KEYS[1], 'MINID', '~', R.cursor)
+    pcall(redis.call, 'XGROUP', 'SETID', KEYS[1], 'headway', R.cursor)
   end
 end

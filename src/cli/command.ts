@@ -1,0 +1,40 @@
+// What a command is, and how its faults are told.
+
+export interface Command {
+  /** A line of the overview. */
+  summary: string
+  help (): string | Promise<string>
+  /** @returns the exit code, once the command has done its work or was told to stop */
+  run (args: readonly string[]): Promise<number>
+}
+
+/** Faults that are the user's to mend: their message says it all, a stack would only hide it. */
+const PLAIN = new Set(['ConfigError', 'DemoError', 'MissingProgramError', 'UsageError'])
+
+export class UsageError extends Error {
+  override name = 'UsageError'
+}
+
+/** @returns the exit code */
+export function tellFault (error: unknown): number {
+  const isPlain = error instanceof Error && (PLAIN.has(error.name) || ('code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')))
+  console.error(isPlain ? error.message : error)
+  return error instanceof UsageError ? 2 : 1
+}
+
+/**
+ * Resolves at the first SIGTERM, SIGINT or SIGHUP. Repeats within a second are the same wish told twice (npm passes
+ * on what the terminal sent anyway); a later one calls `again`.
+ */
+export function untilToldToStop (again: () => void): Promise<void> {
+  return new Promise(resolve => {
+    let first = 0
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        if (first === 0) first = performance.now()
+        else if (performance.now() - first > 1000) again()
+        resolve()
+      })
+    }
+  })
+}

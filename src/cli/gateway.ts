@@ -1,0 +1,31 @@
+// `headway gateway`: one gateway, until SIGTERM.
+
+import { configHelp } from '../config/help.ts'
+import { runGateway, type RunningGateway } from '../main.ts'
+import { UsageError, tellFault, untilToldToStop, type Command } from './command.ts'
+
+export const command: Command = {
+  summary: 'a gateway: sockets, HTTP, the dashboard',
+
+  help: () => `headway gateway
+
+Runs one gateway until SIGTERM or SIGINT. Any number of them may run on one Redis. Configured by the environment:
+
+${configHelp()}`,
+
+  async run (args) {
+    const stop = new AbortController()
+    const told = untilToldToStop(() => { process.exit(1) })
+    void told.then(() => { stop.abort() })
+    let gateway: RunningGateway
+    try {
+      if (args.length > 0) throw new UsageError(`headway gateway takes no arguments, only settings of the environment: ${args.join(' ')}`)
+      gateway = await runGateway(process.env, stop.signal)
+    } catch (error) {
+      return stop.signal.aborted ? 0 : tellFault(error)
+    }
+    await told
+    await gateway.stop()
+    return 0
+  }
+}

@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+// The `headway` command: finds the command's file and runs it. Each command is one file, with its own --help.
+
+import type { Command } from './command.ts'
+
+const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
+  gateway: async () => await import('./gateway.ts'),
+  start: async () => await import('./start.ts'),
+  token: async () => await import('./token.ts')
+}
+
+const EXIT_GRACE_MS = 300
+
+async function run (args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    console.log(await overview())
+    return name === undefined ? 2 : 0
+  }
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (load === undefined) {
+    console.error(`headway: there is no command ${name}. ${Object.keys(COMMANDS).join(', ')} are; see headway --help`)
+    return 2
+  }
+  const { command } = await load()
+  if (rest.includes('--help') || rest.includes('-h')) {
+    console.log(await command.help())
+    return 0
+  }
+  return await command.run(rest)
+}
+
+async function overview (): Promise<string> {
+  const lines = await Promise.all(Object.entries(COMMANDS).map(async ([name, load]) => `  ${name.padEnd(10)}${(await load()).command.summary}`))
+  return ['headway <command> [options]', '', ...lines, '', 'headway <command> --help tells more.'].join('\n')
+}
+
+process.exitCode = await run(process.argv.slice(2))
+// Clients of Redis keep a timer for each command that was not answered any more: nothing to wait seconds for.
+setTimeout(() => { process.exit() }, EXIT_GRACE_MS).unref()

@@ -1,0 +1,112 @@
+// Builds the HTTP server of a gateway and does not listen: parsing, errors, guard, routes.
+
+import Fastify, {
+  type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, LogController
+} from 'fastify'
+import { HeadwayError } from '../protocol/errors.ts'
+import { validatorCompiler } from '../protocol/schema/validate.ts'
+import type { Auth } from './auth.ts'
+import { registerGuard } from './guard.ts'
+import type { Health } from './health.ts'
+import type { Hub } from './hub.ts'
+import { parseJson } from './json.ts'
+import type { OriginPolicy } from './origin.ts'
+import type { Page } from './page.ts'
+import { sendProblem, toHeadwayError } from './problem.ts'
+import type { Reach } from './reach.ts'
+import { registerControlRoute } from './routes/control.ts'
+import { registerHealthRoutes } from './routes/health.ts'
+import { registerJobRoutes } from './routes/jobs.ts'
+import { registerWorkerRoutes } from './routes/worker-calls.ts'
+import type { GatewaySettings } from './settings.ts'
+import type { Sockets } from './sockets.ts'
+
+/** Node's own 60 and 300 s let slow senders hold connections. */
+const HEADERS_MS_MAX = 10_000
+const REQUEST_MS_MAX = 30_000
+/** Longer than the idle time-outs of the usual balancers, which else reuse a connection that is being closed. */
+const KEEP_ALIVE_MS = 75_000
+/** An id of 128 characters with each of them percent-encoded. */
+const PARAM_LENGTH_MAX = 384
+
+export interface AppOptions {
+  engine: Reach
+  config: GatewaySettings
+  log: FastifyBaseLogger
+  auth: Auth
+  origins: OriginPolicy
+  hub: Hub
+  sockets: Sockets
+  health: Health
+  /** Null = no dashboard. */
+  page: Page | null
+}
+
+export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
+  const { engine, config, auth, origins, hub, sockets, health, page } = options
+  const app = bareApp(config, options.log)
+  await sockets.register(app, (request, reply) => {
+    if (page === null) throw new HeadwayError('upgrade_required', 'This address speaks WebSocket; the dashboard is off.')
+    return page.index(request, reply)
+  })
+  registerGuard(app, { auth, origins })
+  registerJobRoutes(app, { engine, hub })
+  registerControlRoute(app, { engine })
+  registerWorkerRoutes(app, { engine })
+  page?.register(app)
+  if (config.public_probes) registerHealthRoutes(app, health)
+  return app
+}
+
+/** The port that only the inside sees. */
+export function buildInternalApp (options: Pick<AppOptions, 'config' | 'log' | 'health'>): FastifyInstance {
+  const app = bareApp(options.config, options.log)
+  registerHealthRoutes(app, options.health)
+  return app
+}
+
+function bareApp (config: GatewaySettings, log: FastifyBaseLogger): FastifyInstance {
+  const app = Fastify({
+    loggerInstance: log,
+    // Fastify's own request log and serializer hold the query string, and with it tokens.
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: config.body_bytes_max,
+    trustProxy: proxiesOf(config.trust_proxy),
+    routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
+    requestTimeout: REQUEST_MS_MAX,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    forceCloseConnections: 'idle',
+    http: {
+      headersTimeout: HEADERS_MS_MAX,
+      // Other upgrades (h2c) are answered as if they had not been asked for.
+      shouldUpgradeCallback: request => request.headers.upgrade?.toLowerCase() === 'websocket'
+    },
+    frameworkErrors: (error, _request, reply) => { sendProblem(reply, toHeadwayError(error)) }
+  })
+  app.setValidatorCompiler(({ schema, httpPart }) => validatorCompiler({ schema, httpPart }))
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) => parseJson(body))
+  app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply))
+  app.setNotFoundHandler((_request, reply) => sendProblem(reply, new HeadwayError('not_found', 'There is nothing at this address.')))
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, routeOptions: { url }, id } = request
+    const duration = Math.round(reply.elapsedTime)
+    log.debug({ event: 'http_request', req_id: id, method, route: url, status: reply.statusCode, duration_ms: duration }, 'a request was answered')
+  })
+  return app
+}
+
+function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const known = toHeadwayError(error)
+  if (known.status >= 500 && known.code !== 'not_ready') {
+    const fields = { event: 'request_failed', code: known.code, err: error, method: request.method, route: request.routeOptions.url }
+    request.log[known.temporary ? 'warn' : 'error'](fields, 'a request failed')
+  }
+  return sendProblem(reply, known)
+}
+
+/** off, on, or the addresses of the proxies */
+function proxiesOf (setting: string): boolean | string {
+  if (setting === 'off') return false
+  return setting === 'on' ? true : setting
+}

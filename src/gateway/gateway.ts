@@ -1,0 +1,76 @@
+// One gateway: the parts put together, listening on its two ports. The engine is given, started, and stays its owner's.
+
+import type { AddressInfo } from 'node:net'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import type { Logger } from 'pino'
+import type { Engine } from '../engine/engine.ts'
+import { createActions } from './actions.ts'
+import { buildApp, buildInternalApp } from './app.ts'
+import { createAuth } from './auth.ts'
+import { createHealth } from './health.ts'
+import { createHub } from './hub.ts'
+import { createOriginPolicy } from './origin.ts'
+import { createPage } from './page.ts'
+import { createReach } from './reach.ts'
+import type { GatewaySettings } from './settings.ts'
+import { createSockets } from './sockets.ts'
+
+export interface GatewayOptions {
+  /** Started; it must outlive the gateway. */
+  engine: Engine
+  config: GatewaySettings
+  log: Logger
+}
+
+export interface Gateway {
+  /** Resolves when both ports listen. */
+  start: () => Promise<{ port: number, internal_port: number }>
+  /** Tells every socket when to come back, then closes. Idempotent. */
+  stop: () => Promise<void>
+}
+
+export function createGateway ({ engine, config, log }: GatewayOptions): Gateway {
+  const auth = createAuth(config)
+  const origins = createOriginPolicy(config.allowed_origins)
+  const reach = createReach(engine)
+  const health = createHealth({ engine: reach })
+  const hub = createHub({ engine: reach })
+  const actions = createActions({ engine: reach, log })
+  const sockets = createSockets({ hub, auth, actions, origins, config, log })
+  const apps: FastifyInstance[] = []
+  let stopped: Promise<void> | undefined
+
+  async function listen (app: FastifyInstance, host: string, port: number): Promise<number> {
+    apps.push(app)
+    await app.listen({ host, port })
+    return (app.server.address() as AddressInfo).port
+  }
+
+  async function start (): Promise<{ port: number, internal_port: number }> {
+    const page = config.dashboard ? createPage() : null
+    const internal = buildInternalApp({ config, log: log as FastifyBaseLogger, health })
+    const app = await buildApp({ engine: reach, config, log: log as FastifyBaseLogger, auth, origins, hub, sockets, health, page })
+    await health.start()
+    hub.start()
+    sockets.start()
+    return {
+      internal_port: await listen(internal, config.internal_host, config.internal_port),
+      port: await listen(app, config.websocket_host, config.websocket_port)
+    }
+  }
+
+  async function shutDown (): Promise<void> {
+    health.stop()
+    sockets.stop()
+    hub.stop()
+    await Promise.all(apps.map(app => app.close()))
+  }
+
+  return {
+    start,
+    stop () {
+      stopped ??= shutDown()
+      return stopped
+    }
+  }
+}

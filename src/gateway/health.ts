@@ -1,0 +1,47 @@
+// What this gateway knows of itself. Redis is asked at most once a second, however often the probes come.
+
+import type { Reach } from './reach.ts'
+
+const ASK_MS_MIN = 1_000
+
+/** ok; degraded = ready, but Redis does not answer; starting and stopping = not ready. */
+export type Status = 'ok' | 'degraded' | 'starting' | 'stopping'
+
+export interface Health {
+  /** True once Redis has been seen; stays. */
+  started: () => boolean
+  status: () => Promise<Status>
+  start: () => Promise<void>
+  stop: () => void
+}
+
+export function createHealth ({ engine }: { engine: Pick<Reach, 'ping'> }): Health {
+  let seen = false
+  let stopping = false
+  let askedAt = -Infinity
+  let answer: Promise<boolean> = Promise.resolve(false)
+
+  function ask (): Promise<boolean> {
+    const now = performance.now()
+    if (now - askedAt >= ASK_MS_MIN) {
+      askedAt = now
+      answer = engine.ping().then(up => {
+        seen ||= up
+        return up
+      })
+    }
+    return answer
+  }
+
+  return {
+    started: () => seen,
+    async status () {
+      const up = await ask()
+      if (stopping) return 'stopping'
+      if (!seen) return 'starting'
+      return up ? 'ok' : 'degraded'
+    },
+    async start () { await ask() },
+    stop () { stopping = true }
+  }
+}

@@ -1,0 +1,39 @@
+// The engine as a gateway uses it. What fails there and is no refusal means that Redis does not answer as it should, which
+// clients hear as redis_unavailable: 503, come back.
+
+import type { Engine } from '../engine/engine.ts'
+import { HeadwayError } from '../protocol/errors.ts'
+
+export type Reach = Pick<Engine, 'submit' | 'readJob' | 'readItems' | 'listJobs' | 'subscribe' | 'onInterrupted' | 'ping'>
+
+const SUBSCRIBE_MS_MAX = 2_000
+
+/** Faults of this program, not of Redis. */
+const OWN_FAULTS = [TypeError, RangeError, ReferenceError, SyntaxError]
+
+export function createReach (engine: Engine): Reach {
+  return {
+    submit: (event, options) => engine.submit(event, options).catch(unavailable),
+    readJob: (tenant, id) => engine.readJob(tenant, id).catch(unavailable),
+    readItems: (tenant, id, query) => engine.readItems(tenant, id, query).catch(unavailable),
+    listJobs: (tenant, query) => engine.listJobs(tenant, query).catch(unavailable),
+    subscribe: (tenant, id, listener) => inTime(engine.subscribe(tenant, id, listener)).catch(unavailable),
+    onInterrupted: listener => engine.onInterrupted(listener),
+    ping: () => engine.ping()
+  }
+}
+
+/** The engine waits for Redis for as long as it takes to subscribe; a handshake cannot. What comes too late is left again. */
+async function inTime (subscribing: Promise<() => void>): Promise<() => void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<null>(resolve => { timer = setTimeout(resolve, SUBSCRIBE_MS_MAX, null) })
+  const leave = await Promise.race([subscribing, late]).finally(() => clearTimeout(timer))
+  if (leave !== null) return leave
+  subscribing.then(leave => leave(), () => {})
+  throw new HeadwayError('redis_unavailable', `Redis did not confirm a channel within ${SUBSCRIBE_MS_MAX} ms; repeat the request in a moment.`)
+}
+
+function unavailable (error: unknown): never {
+  if (error instanceof HeadwayError || OWN_FAULTS.some(kind => error instanceof kind)) throw error
+  throw new HeadwayError('redis_unavailable', 'Redis does not answer; repeat the request in a moment.', { cause: error })
+}

@@ -1,0 +1,55 @@
+// Reading jobs and their items. A job of another tenant is exactly like one that does not exist: the tenant is in the key.
+
+import type { FastifyInstance } from 'fastify'
+import { HeadwayError } from '../../protocol/errors.ts'
+import type { ItemView, JobView } from '../../protocol/messages.ts'
+import { LIST_LIMIT_DEFAULT } from '../../protocol/limits.ts'
+import {
+  itemsQuery, type ItemsQuery, jobParams, type JobParams, jobsQuery, type JobsQuery
+} from '../../protocol/schema/queries.ts'
+import { itemView, jobView } from '../../protocol/view.ts'
+import { identityOf } from '../guard.ts'
+import type { Hub } from '../hub.ts'
+import type { Reach } from '../reach.ts'
+import { unknownJob } from '../seats.ts'
+
+interface Page<T> { data: T[], next_cursor: string | null }
+
+export function registerJobRoutes (app: FastifyInstance, { engine, hub }: { engine: Reach, hub: Hub }): void {
+  const config = { scope: 'jobs:read' } as const
+
+  app.get<{ Querystring: JobsQuery }>('/v1/jobs', { config, schema: { querystring: jobsQuery } }, async request => {
+    const page = await engine.listJobs(identityOf(request).tenant_id, pageOf(request.query))
+    const now = Date.now()
+    const data = page.jobs.map(({ job, registration }) => jobView(job, registration, now))
+    return { data, next_cursor: page.next_cursor } satisfies Page<JobView>
+  })
+
+  app.get<{ Params: JobParams }>('/v1/jobs/:id', { config, schema: { params: jobParams } }, async request => {
+    const { tenant_id: tenant } = identityOf(request)
+    const { id } = request.params
+    try {
+      const read = await engine.readJob(tenant, id)
+      if (read === null) throw unknownJob(id)
+      return jobView(read.job, read.registration, read.now_ms)
+    } catch (error) {
+      // With Redis away, what a room of this gateway last heard is better than nothing.
+      const known = error instanceof HeadwayError && error.code === 'redis_unavailable' ? hub.peek(tenant, id) : null
+      if (known === null) throw error
+      return jobView(known.job, known.registration, Date.now())
+    }
+  })
+
+  app.get<{ Params: JobParams, Querystring: ItemsQuery }>('/v1/jobs/:id/items', {
+    config, schema: { params: jobParams, querystring: itemsQuery }
+  }, async request => {
+    const { id } = request.params
+    const page = await engine.readItems(identityOf(request).tenant_id, id, pageOf(request.query))
+    if (page === null) throw unknownJob(id)
+    return { data: page.items.map(item => itemView(item, page.job.state)), next_cursor: page.next_cursor } satisfies Page<ItemView>
+  })
+}
+
+function pageOf<S> ({ limit = LIST_LIMIT_DEFAULT, cursor, state }: { limit?: number, cursor?: string, state?: S }) {
+  return { limit, ...(cursor === undefined ? {} : { cursor }), ...(state === undefined ? {} : { state }) }
+}

@@ -1,0 +1,95 @@
+// What a worker without the SDK calls. Every reply, refusals included, carries `control: {state, request_id}`: so a worker hears
+// of a user's pause with the next thing it reports. request_id is the open request's; null when there is none.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { HeadwayError } from '../../protocol/errors.ts'
+import { CONFIRM_MS_MAX } from '../../protocol/limits.ts'
+import { itemParams, type ItemParams, jobParams, type JobParams } from '../../protocol/schema/queries.ts'
+import {
+  heartbeatBody, type HeartbeatBody, itemBody, type ItemBody, progressBody, type ProgressBody, registerBody, type RegisterBody,
+  stateBody, type StateBody
+} from '../../protocol/schema/worker.ts'
+import type { JobState } from '../../protocol/states.ts'
+import { jobView } from '../../protocol/view.ts'
+import type { WorkerEvent } from '../../protocol/worker-events.ts'
+import { identityOf } from '../guard.ts'
+import { sendProblem } from '../problem.ts'
+import type { Reach } from '../reach.ts'
+import { correlationOf, sendUnconfirmed, statusUrl } from './replies.ts'
+
+interface Control { state: JobState | null, request_id: string | null }
+/** The body was checked by its schema; the packer checks it again and drops what it does not know. */
+type Given<T extends WorkerEvent['type']> = Extract<WorkerEvent, { type: T }>['data']
+
+const NO_CONTROL: Control = { state: null, request_id: null }
+const config = { scope: 'jobs:write' } as const
+
+export function registerWorkerRoutes (app: FastifyInstance, { engine }: { engine: Reach }): void {
+  /** @returns null when the reply has been sent */
+  async function submit (reply: FastifyReply, event: WorkerEvent) {
+    const result = await engine.submit(event, { timeout_ms: CONFIRM_MS_MAX })
+    if (result.outcome === 'ok') {
+      const { effect, state, rev, request_id: requestId } = result
+      return { job_id: event.job, effect, rev, control: { state, request_id: requestId } satisfies Control }
+    }
+    if (result.outcome === 'unconfirmed') {
+      sendUnconfirmed(reply, event.job, { control: NO_CONTROL })
+    } else {
+      const error = new HeadwayError(result.code, result.detail, { allowed: result.allowed })
+      sendProblem(reply, error, { control: result.state === null ? NO_CONTROL : await controlOf(event) })
+    }
+    return null
+  }
+
+  /** A refusal does not say which request is open, so the job is read: refusals are rare. */
+  async function controlOf ({ tenant, job: id }: WorkerEvent): Promise<Control> {
+    const read = await engine.readJob(tenant, id)
+    return read === null ? NO_CONTROL : { state: read.job.state, request_id: read.job.control.id }
+  }
+
+  function addressOf (request: FastifyRequest, job: string) {
+    return { tenant: identityOf(request).tenant_id, job, cid: correlationOf(request) }
+  }
+
+  app.post<{ Body: RegisterBody }>('/v1/jobs', { config, schema: { body: registerBody } }, async (request, reply) => {
+    const { id, ...data } = request.body
+    const address = addressOf(request, id)
+    const answer = await submit(reply, { ...address, type: 'job.register', data: data as Given<'job.register'> })
+    if (answer === null) return reply
+    const read = await engine.readJob(address.tenant, id)
+    return reply.code(answer.effect === 'applied' ? 201 : 200).header('location', statusUrl(id))
+      .send({ ...answer, job: read === null ? null : jobView(read.job, read.registration, read.now_ms) })
+  })
+
+  app.post<{ Params: JobParams, Body: StateBody }>('/v1/jobs/:id/state', {
+    config, schema: { params: jobParams, body: stateBody }
+  }, async (request, reply) => {
+    const data = request.body as Given<'job.state'>
+    return await submit(reply, { ...addressOf(request, request.params.id), type: 'job.state', data }) ?? reply
+  })
+
+  app.post<{ Params: JobParams, Body: ProgressBody }>('/v1/jobs/:id/progress', {
+    config, schema: { params: jobParams, body: progressBody }
+  }, async (request, reply) => {
+    const data = request.body as Given<'job.progress'>
+    return await submit(reply, { ...addressOf(request, request.params.id), type: 'job.progress', data }) ?? reply
+  })
+
+  app.post<{ Params: JobParams, Body: HeartbeatBody }>('/v1/jobs/:id/heartbeat', {
+    config, schema: { params: jobParams, body: heartbeatBody }
+  }, async (request, reply) => {
+    const data = request.body as Given<'job.heartbeat'>
+    return await submit(reply, { ...addressOf(request, request.params.id), type: 'job.heartbeat', data }) ?? reply
+  })
+
+  app.put<{ Params: ItemParams, Body: ItemBody }>('/v1/jobs/:id/items/:item_id', {
+    config, schema: { params: itemParams, body: itemBody }
+  }, async (request, reply) => {
+    const { id, item_id: itemId } = request.params
+    if (request.body.id !== undefined && request.body.id !== itemId) {
+      throw new HeadwayError('invalid_field', `The id of the body (${request.body.id}) is not that of the path (${itemId}).`)
+    }
+    const data = { ...request.body, id: itemId } as Given<'item.update'>
+    return await submit(reply, { ...addressOf(request, id), type: 'item.update', data }) ?? reply
+  })
+}

@@ -1,0 +1,74 @@
+// Who watches a job, and those who wait for one that is not registered yet.
+
+import { HeadwayError } from '../protocol/errors.ts'
+
+export interface Member {
+  /** Called once, right before the snapshot. */
+  joined: () => void
+  /** One encoded message; the same string goes to every member. */
+  send: (text: string) => void
+  /** Nothing more will come: null when a job that was watched has left Redis, else why it cannot be watched. */
+  ended: (why: HeadwayError | null) => void
+}
+
+export interface Seat {
+  member: Member
+  /** A joiner whose snapshot was ahead of the room skips what it holds already: messages up to this rev. */
+  covered_rev: number
+  /** Monotonic ms until which an unknown job is waited for. */
+  wait_until: number
+}
+
+/** Empties `seats` first: a member may join or leave again from within. */
+export function endAll (seats: Set<Seat>, why: HeadwayError | null): void {
+  const ending = [...seats]
+  seats.clear()
+  for (const { member } of ending) member.ended(why)
+}
+
+export function unknownJob (id: string): HeadwayError {
+  return new HeadwayError('unknown_job', `There is no job ${id}.`)
+}
+
+export interface WaitingRoom {
+  readonly size: number
+  /** @returns false when the seat's time is up */
+  add: (seat: Seat) => boolean
+  delete: (seat: Seat) => void
+  /** Everybody, to be seated now; waiting goes on where it stopped when they come back. */
+  take: () => Set<Seat>
+  close: () => void
+}
+
+/** @param onGaveUp a member has heard unknown_job, because its time was up */
+export function createWaitingRoom ({ job_id: id, onGaveUp }: { job_id: string, onGaveUp: () => void }): WaitingRoom {
+  const timers = new Map<Seat, NodeJS.Timeout>()
+
+  function remove (seat: Seat): void {
+    clearTimeout(timers.get(seat))
+    timers.delete(seat)
+  }
+
+  function take (): Set<Seat> {
+    const seats = new Set(timers.keys())
+    for (const seat of seats) remove(seat)
+    return seats
+  }
+
+  return {
+    get size () { return timers.size },
+    add (seat) {
+      const left = seat.wait_until - performance.now()
+      if (left <= 0) return false
+      timers.set(seat, setTimeout(() => {
+        timers.delete(seat)
+        seat.member.ended(unknownJob(id))
+        onGaveUp()
+      }, left))
+      return true
+    },
+    delete: remove,
+    take,
+    close: take
+  }
+}

@@ -1,0 +1,50 @@
+// The command line: what it prints, what it refuses, and that its tokens open the doors they name.
+
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { createAuth } from '../../src/gateway/auth.ts'
+
+const HEADWAY = fileURLToPath(new URL('../../src/cli/headway.ts', import.meta.url))
+const SECRET = 'a secret of these tests, longer than thirty-two characters'
+
+function headway (args: string[], env: Record<string, string> = {}, cwd = process.cwd()) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [HEADWAY, ...args], { encoding: 'utf8', cwd, env: { PATH: process.env['PATH'] ?? '', ...env } })
+  return { status, stdout, stderr }
+}
+
+t.test('every command has its help', async t => {
+  t.match(headway(['--help']), { status: 0, stdout: /gateway[\s\S]*start[\s\S]*token/ })
+  t.match(headway([]), { status: 2, stdout: /headway <command>/ })
+  t.match(headway(['gateway', '--help']), { status: 0, stdout: /REDIS_URL[\s\S]*HEADWAY_JWT_SECRET/ })
+  t.match(headway(['start', '--help']), { status: 0, stdout: /--input/ })
+  t.match(headway(['token', '--help']), { status: 0, stdout: /--tenant/ })
+  t.match(headway(['persist']), { status: 2, stderr: /no command persist/ })
+  t.match(headway(['toString']), { status: 2, stderr: /no command toString/ })
+})
+
+t.test('a token opens what it says, for its tenant', async t => {
+  const auth = createAuth({ jwt_secret: SECRET, tenant_claim: 'app_metadata.tenant_id', user_scopes: [] })
+  const { stdout } = headway(['token', '--tenant', 'acme', '--scopes', 'jobs:read'], { HEADWAY_JWT_SECRET: SECRET })
+  const identity = await auth.verify(stdout.trim())
+  t.equal(identity.tenant_id, 'acme')
+  t.same([...identity.scopes], ['jobs:read'])
+  const other = headway(['token'], { HEADWAY_JWT_SECRET: SECRET.toUpperCase() })
+  await t.rejects(auth.verify(other.stdout.trim()), { code: 'unauthorized' })
+})
+
+t.test('refuses what makes no sense, in a sentence', async t => {
+  const env = { HEADWAY_JWT_SECRET: SECRET }
+  t.match(headway(['token', '--scopes', 'jobs:read root'], env), { status: 2, stderr: /root is none of/ })
+  t.match(headway(['token', '--tenant', 'a/b'], env), { status: 2, stderr: /a\/b is no identifier/ })
+  t.match(headway(['token', '--hours', '-1'], env), { status: 1 })
+  t.match(headway(['token'], {}, t.testdir({})), { status: 2, stderr: /no secret to sign with/ })
+  t.match(headway(['gateway', 'now'], env), { status: 2, stderr: /takes no arguments/ })
+})
+
+t.test('a gateway names every fault of its configuration at once', async t => {
+  const { status, stderr } = headway(['gateway'], { REDIS_URL: 'http://x', WEBSOCKET_PORT: 'many' })
+  t.equal(status, 1)
+  for (const name of ['REDIS_URL', 'WEBSOCKET_PORT', 'HEADWAY_JWT_SECRET']) t.match(stderr, name)
+  t.notMatch(stderr, /at .*\.ts:/, 'without a stack')
+})
