@@ -50,7 +50,7 @@ function entriesOf ({ jobs, entry, events }: Case): string[] {
   const next = new Array<number>(jobs).fill(0)
   return Array.from({ length: Math.ceil(events / entry) }, (_, at) => {
     const job = at % jobs
-    return packBatch(Array.from({ length: entry }, () => eventOf(job, (next[job] as number)++ )))
+    return packBatch(Array.from({ length: entry }, () => eventOf(job, (next[job] as number)++)))
   })
 }
 

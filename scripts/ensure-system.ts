@@ -2,10 +2,12 @@
 
 import { CHROMIUM, MissingProgramError, REDIS, ensureProgram } from '../src/demo/system-programs.ts'
 
-try {
-  for (const program of [REDIS, CHROMIUM]) ensureProgram(program, line => console.log(line))
-} catch (error) {
-  if (!(error instanceof MissingProgramError)) throw error
-  console.error(error.message)
-  process.exitCode = 1
+for (const program of [REDIS, CHROMIUM]) {
+  try {
+    ensureProgram(program, line => console.log(line))
+  } catch (error) {
+    if (!(error instanceof MissingProgramError)) throw error
+    console.error(error.message)
+    process.exitCode = 1
+  }
 }

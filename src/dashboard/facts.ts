@@ -46,7 +46,7 @@ export function createTiles (now: () => number): Facts {
     update (job, ageMs) {
       const ticking = job.state === 'running' || job.state === 'completing'
       const remaining = job.eta_ms === null ? null : Math.max(0, job.eta_ms - (ticking ? ageMs : 0))
-      eta.set(isTerminal(job.state) ? 'Done' : formatEstimate(remaining), etaNote(job))
+      eta.set(isTerminal(job.state) ? (job.state === 'completed' ? 'Done' : 'Ended') : formatEstimate(remaining), etaNote(job))
       rate.set(formatRate(job.throughput_per_min), '')
       pulse.update(job)
       average.set(formatDuration(job.average_duration_ms_per_item), job.concurrency === null ? '' : `${job.concurrency} at a time`)

@@ -64,7 +64,7 @@ export async function runSampleJob (options: SampleJobOptions): Promise<string> 
       nextReport = performance.now() + PROGRESS_EVERY_MS
       void monitor.updateItemProgress(jobId, { ...item, state: 'processing', percent_complete: Math.min(99, percent) })
     })
-    if (wishes.current() === 'over') return null // the job has ended: nothing more can be said about its items
+    if (hasEnded(wishes.state())) return null // nothing more can be said about its items
     const report = describe(outcome, work.attempt)
     void monitor.updateItemProgress(jobId, { ...item, ...report })
     if (report.retryable !== true) return null
@@ -73,10 +73,13 @@ export async function runSampleJob (options: SampleJobOptions): Promise<string> 
 
   await Promise.all(Array.from({ length: pool.threads }, lane))
   await wishes.over // until the system has called the job completed, canceled or failed
-  const ended = (TERMINAL_JOB_STATES as readonly string[]).includes(wishes.state()) || wishes.state() === 'gone'
-  if (ended) return wishes.state()
+  if (hasEnded(wishes.state())) return wishes.state()
   await monitor.updateJobState(jobId, 'failed', 'worker_stopped')
   return 'failed'
+}
+
+function hasEnded (state: string): boolean {
+  return state === 'gone' || (TERMINAL_JOB_STATES as readonly string[]).includes(state)
 }
 
 async function register (options: SampleJobOptions): Promise<void> {
@@ -128,7 +131,7 @@ function taskOf ({ path, attempt }: Work, { folder, quality, size_limit_bytes: s
   }
 }
 
-/** @param outcome null = given up because of a cancel */
+/** @param outcome null = given up: the job was canceled, or the worker has to go */
 function describe (outcome: CompressOutcome | null, attempt: number): Omit<ItemData, 'id'> {
   if (outcome === null) return { state: 'canceled' }
   if (outcome.done) {

@@ -90,9 +90,12 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
   async function forget (): Promise<void> {
     for (let partition = 0; partition < keys.partitions && !stopped; partition++) {
       const { meta, producers } = keys.partition(partition)
-      const reply = replyOf(forgetScript, await forgetScript.run(connections.command, { meta, producers },
-        { position: positions.get(partition) ?? '0', silent_ms: PRODUCER_SILENT_MS }))
-      positions.set(partition, String(reply[1]))
+      const args = { position: positions.get(partition) ?? '0', silent_ms: PRODUCER_SILENT_MS }
+      try {
+        positions.set(partition, String(replyOf(forgetScript, await forgetScript.run(connections.command, { meta, producers }, args))[1]))
+      } catch (error) {
+        log.debug({ event: 'forget_failed', partition, err: error }, 'producers were not looked through; the next minute tries again')
+      }
     }
   }
 
@@ -104,7 +107,7 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
       timers.add(setInterval(() => {
         for (let partition = 0; partition < keys.partitions; partition++) void kick(partition)
       }, sweep_interval_ms))
-      timers.add(setInterval(() => { forget().catch((error: unknown) => log.debug({ event: 'forget_failed', err: error }, 'will try again')) }, FORGET_INTERVAL_MS))
+      timers.add(setInterval(() => { void forget() }, FORGET_INTERVAL_MS))
       wake.start()
     },
     async stop () {

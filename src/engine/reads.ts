@@ -61,17 +61,29 @@ export function createReads ({ connections, keys }: { connections: Connections, 
   }
   return {
     async readJob (tenant, id) {
-      const reply = replyOf(jobScript, await jobScript.run(redis, named(tenant, id), { items_max: SNAPSHOT_ITEMS_MAX, chunks_max: SNAPSHOT_CHUNKS_MAX }))
+      const limits = { items_max: SNAPSHOT_ITEMS_MAX, chunks_max: SNAPSHOT_CHUNKS_MAX }
+      const reply = replyOf(jobScript, await jobScript.run(redis, named(tenant, id), limits))
       if (reply[0] === 'unknown_job') return null
-      const [, header, registration, gap_ms, partition_epoch, now_ms, ids, records] = reply as [string, string, string, string, string, string, string[], (string | null)[]]
+      const [, header, registration, gap_ms, partition_epoch, now_ms] = reply as [string, string, string, string, string, string]
+      const [ids, records] = reply.slice(6) as [string[], (string | null)[]]
       const job = decodeHeader(header, { tenant, id, gap_ms: Number(gap_ms), partition_epoch: Number(partition_epoch) })
-      return { job, registration: decodeRegistration(registration), items: itemsOf(ids, records), items_seen: job.store.items_seen, now_ms: Number(now_ms) }
+      return {
+        job,
+        registration: decodeRegistration(registration),
+        items: itemsOf(ids, records),
+        items_seen: job.store.items_seen,
+        now_ms: Number(now_ms)
+      }
     },
     async readItems (tenant, id, { cursor, limit, state }) {
-      if (cursor !== undefined && !/^\d{1,9}$/.test(cursor)) throw new HeadwayError('invalid_field', `cursor ${JSON.stringify(cursor)} is not one that a page of items gave`)
-      const reply = replyOf(itemsScript, await itemsScript.run(redis, named(tenant, id), { index: cursor ?? 0, limit, state: state ?? '', scan_max: SCAN_MAX }))
+      if (cursor !== undefined && !/^\d{1,9}$/.test(cursor)) {
+        throw new HeadwayError('invalid_field', `cursor ${JSON.stringify(cursor)} is not one that a page of items gave`)
+      }
+      const wanted = { index: cursor ?? 0, limit, state: state ?? '', scan_max: SCAN_MAX }
+      const reply = replyOf(itemsScript, await itemsScript.run(redis, named(tenant, id), wanted))
       if (reply[0] === 'unknown_job') return null
-      const [, header, gap_ms, partition_epoch, next, ids, records] = reply as [string, string, string, string, string, string[], (string | null)[]]
+      const [, header, gap_ms, partition_epoch, next] = reply as [string, string, string, string, string]
+      const [ids, records] = reply.slice(5) as [string[], (string | null)[]]
       return {
         job: decodeHeader(header, { tenant, id, gap_ms: Number(gap_ms), partition_epoch: Number(partition_epoch) }),
         items: itemsOf(ids, records),

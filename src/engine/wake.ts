@@ -65,7 +65,8 @@ export function createWake ({ connections, keys, log, woken }: WakeParams): Wake
     const range = ranges.find(([from, to]) => from <= slot && slot <= to)
     if (!range) throw new Error(`no primary owns slot ${slot}`)
     const options = 'options' in connections.command ? (connections.command.options as { redisOptions?: object }).redisOptions : {}
-    const client = new Redis({ ...options, host: range[2][0], port: range[2][1], commandTimeout: undefined, maxRetriesPerRequest: 0, retryStrategy: () => null } as object)
+    const [host, port] = range[2]
+    const client = new Redis({ ...options, commandTimeout: undefined, host, port, maxRetriesPerRequest: 0, retryStrategy: null } as object)
     client.on('error', () => {})
     return client
   }

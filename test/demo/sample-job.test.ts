@@ -12,6 +12,8 @@ import { ProgressMonitor } from '../../src/worker/index.ts'
 import { startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 
+t.setTimeout(180_000) // processes start slowly on a machine that runs all tests
+
 const TENANT = 'demo'
 const LIMITS = { quality: 5, size_limit_bytes: 1000, time_limit_ms: 60_000 }
 
@@ -37,6 +39,7 @@ async function startEngine (t: Test): Promise<Running> {
       const pool = createCompressPool(2)
       const stop = new AbortController()
       const files = await sampleFiles(folder, 1000)
+      stop.signal.addEventListener('abort', () => { void pool.stop() })
       const ended = runSampleJob({ ...LIMITS, ...limits, monitor, pool, job_id: jobId, folder, files, signal: stop.signal })
       t.teardown(async () => {
         stop.abort()
@@ -72,6 +75,20 @@ t.test('an attempt that takes too long is tried again', async t => {
   const { ended } = await run('slow', t.testdir({ one: 'x'.repeat(900) }), { time_limit_ms: 0 })
   t.equal(await ended, 'completed')
   t.match((await itemsOf(engine, 'slow'))['one'], { state: 'failed', attempt: 3, error_json: /over_time_limit/ })
+})
+
+t.test('a worker that has to go in the middle gives its items back', async t => {
+  const { engine, run } = await startEngine(t)
+  const large = Array.from({ length: 200_000 }, (_, n) => (n * 7919) % 400_009).join(' ')
+  const { ended, stop } = await run('torn', t.testdir({ one: large, two: large, three: large }), { quality: 11, size_limit_bytes: 1e9 })
+  await until(async () => (await engine.readJob(TENANT, 'torn'))?.job.counted.processing === 2, { what: 'two items are in progress' })
+  stop()
+  t.equal(await ended, 'failed')
+  const read = await until(async () => {
+    const now = await engine.readJob(TENANT, 'torn')
+    return now?.job.state === 'failed' ? now : null
+  }, { what: 'it is told' })
+  t.match(read.job, { reason: 'worker_stopped', counted: { processing: 0, canceled: 2 } })
 })
 
 t.test('a worker that has to go while its job is paused says that the job has failed', async t => {

@@ -8,6 +8,8 @@ import t, { type Test } from 'tap'
 import { freePorts } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
 
+t.setTimeout(180_000) // processes start slowly on a machine that runs all tests
+
 const HEADWAY = fileURLToPath(new URL('../../src/cli/headway.ts', import.meta.url))
 /** Two gateways and Redis on a machine that runs other tests too. */
 const UP_WITHIN_MS = 40_000
@@ -49,7 +51,7 @@ async function finished (started: Started): Promise<void> {
 
 const input = { one: 'x'.repeat(5000), two: 'y'.repeat(100), folder: { three: 'z' } }
 
-t.test('comes up, does its job, and a Ctrl-C leaves nothing; a second start works', { timeout: 120_000 }, async t => {
+t.test('comes up, does its job, and a Ctrl-C leaves nothing; a second start works', async t => {
   const folder = t.testdir({ input })
   const [port = 0] = await freePorts(1)
   const first = start(t, folder, port)
@@ -79,7 +81,7 @@ t.test('comes up, does its job, and a Ctrl-C leaves nothing; a second start work
   t.equal((await once(second.child, 'exit'))[0], 0)
 })
 
-t.test('a SIGKILL leaves nothing either; a taken port is passed over and said', { timeout: 120_000 }, async t => {
+t.test('a SIGKILL leaves nothing either; a taken port is passed over and said', async t => {
   const folder = t.testdir({ input })
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')

@@ -9,6 +9,8 @@ import { createEngine, type Engine } from '../../src/engine/engine.ts'
 import { startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 
+t.setTimeout(180_000) // processes start slowly on a machine that runs all tests
+
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 

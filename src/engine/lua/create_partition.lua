@@ -20,6 +20,10 @@ local time = redis.call('TIME')
 local now = ARGV[1] + 0
 if now == 0 then now = time[1] * 1000 + math.floor(time[2] / 1000) end
 
+-- What survived tells of a wiped partition, whose last epoch nobody knows any more; a new one is not put into the future,
+-- or its first jobs would be listed out of order.
+local survived = redis.call('EXISTS', unpack(KEYS)) > 0
+
 -- An empty stream made with `*` would refuse the explicit ids that follow.
 for _, key in ipairs({ KEYS[1], KEYS[5], KEYS[7], KEYS[8] }) do
   if redis.call('EXISTS', key) == 0 then
@@ -33,7 +37,7 @@ redis.call('HSETNX', KEYS[9], '-', '0\t0')
 pcall(redis.call, 'XGROUP', 'CREATE', KEYS[1], 'headway', '0')
 
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
-local epoch = string.format('%.0f', now + 60000) -- ahead of whatever a wiped partition had issued
+local epoch = string.format('%.0f', survived and now + 60000 or now)
 local last = redis.call('XREVRANGE', KEYS[5], '+', '-', 'COUNT', 1)
 local change = last[1] and string.match(last[1][1], '^%d+') or '0'
 local clock = string.format('%.0f', now)

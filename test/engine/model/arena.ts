@@ -299,17 +299,20 @@ export async function openArena ({ engines, redis, world, settings, log_events_m
 
   async function drainInVain (word: DrainResult['word']): Promise<void> {
     await flush()
-    const before = await dumpAll()
+    const before = await contentOfAll()
     const result = await engine.drain(world.partition, { now_ms: arena.now_ms, events_max: 256 })
     trace.push(`drain in vain: ${result.word}`)
     report('drain', differences(word, result.word, 'word'))
-    report('drain in vain', differences(before, await dumpAll()))
+    report('drain in vain', differences(before, await contentOfAll()))
   }
 
-  async function dumpAll (): Promise<(string | null)[]> {
+  /** Every key's content; not DUMP, which changes with a hash's table. */
+  async function contentOfAll (): Promise<unknown> {
     const pipeline = redis.pipeline()
-    for (const key of allKeys) pipeline.dumpBuffer(key)
-    return (await pipeline.exec() ?? []).map(([, dump]) => dump === null ? null : (dump as Buffer).toString('base64'))
+    for (const key of [keys.ingest, keys.outbox, keys.answers, keys.rejected]) pipeline.xrange(key, '-', '+')
+    for (const key of [keys.agenda, keys.jobs, keys.dirty]) pipeline.zrange(key, '0', '-1', 'WITHSCORES')
+    for (const key of [keys.meta, keys.producers, ...jobKeys]) pipeline.hgetall(key)
+    return (await pipeline.exec() ?? []).map(([, content]) => content)
   }
 }
 

@@ -45,7 +45,7 @@ function requestState (job: Job, { state, resume, retry_at_wall: retryAt, reason
   const targets = WORKER_TARGETS[job.state]
   if (!targets.includes(state)) throw new Refusal('invalid_transition', targets)
   // Whatever the user had asked for: a worker that winds down by itself waits for no word of its own.
-  if (job.control.id !== null) job.control = { ...job.control, id: null, acked: state === 'pausing' || state === 'canceling' }
+  job.control.id = null
   if (state === 'running') clearRateLimit(job, cause)
   move(job, state, cause, { reason })
   return 'applied'
