@@ -19,6 +19,7 @@ export interface Drainer {
 export interface DrainerParams { connections: Connections, keys: Keys, drain: Drain, log: Log, sweep_interval_ms: number }
 
 const TORN_RETRY_MS = 25
+const WOKEN_WAIT_MS = 2
 const FORGET_INTERVAL_MS = 60_000
 const PRODUCER_SILENT_MS = 3_600_000
 
@@ -83,7 +84,9 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
   }
 
   // A busy partition must not keep the blocked read of all others waiting, nor be asked for in a tight loop.
-  const woken = (partition: number): Promise<void> => Promise.race([kick(partition), new Promise<void>((resolve) => setTimeout(resolve, 2))])
+  const woken = async (partition: number): Promise<void> => {
+    await Promise.race([kick(partition), new Promise<void>((resolve) => setTimeout(resolve, WOKEN_WAIT_MS))])
+  }
 
   const wake = createWake({ connections, keys, log, woken })
 

@@ -96,8 +96,9 @@ export async function openArena ({ engines, redis, world, settings, log_events_m
     trace.push(`drain ${JSON.stringify({ ...options, drainers })}`)
     const results = await Promise.all(Array.from({ length: drainers }, (_, n) =>
       (engines[n % engines.length] as Engine).drain(world.partition, options)))
-    // They ran one after the other in an unknown order: who read more came later, who read nothing came last.
-    results.sort((a, b) => compareIds(a.cursor, b.cursor) || b.consumed - a.consumed)
+    // They ran one after the other in an unknown order: who read further came later, who read nothing came last, and of
+    // those the first had the timers.
+    results.sort((a, b) => compareIds(a.cursor, b.cursor) || b.consumed - a.consumed || b.timers - a.timers)
     const published: Sent[] = []
     const written: Sent[] = []
     for (const result of results) {
@@ -270,7 +271,10 @@ export async function openArena ({ engines, redis, world, settings, log_events_m
   async function rewind (count: number): Promise<void> {
     await flush()
     const kept = new Set((await redis.xrange(keys.ingest, '-', '+')).map(([id]) => id))
-    const again = consumed.slice(-count).filter(({ entry }) => kept.has(entry.id))
+    // Not over refusals of form: whether those or the repeat are noticed first is left open.
+    const isFault = ({ entry }: { entry: Entry }): boolean => entry.fault !== null || entry.events.some(({ type }) => type === 'fault')
+    const again = consumed.slice(-count)
+    again.splice(0, again.findLastIndex((one) => isFault(one) || !kept.has(one.entry.id)) + 1)
     const first = again[0]
     if (first === undefined) return
     const [ms = 0, n = 0] = first.entry.id.split('-').map(Number)

@@ -97,6 +97,8 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
     const gone = (more ?? backlog.length > 0) && last !== undefined
       ? fireTimers(baseOf(last), millisecondsOf(last.id), counts, touched)
       : fireTimers(now - clock.gap_ms, now, counts, touched)
+    // A job that got an event has its due time computed anew at the end, whatever a timer said.
+    for (const job of jobs.values()) if (taken.some((entry) => entry.id === job.lid)) job.wait_until = null
     if (taken.length === 0 && counts.timers === 0 && now - lastNoted < IDLE_NOTE_MS) clock.last_ms = lastNoted
     return { ...counts, messages: finish(touched, gone) }
   }
