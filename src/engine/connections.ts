@@ -48,13 +48,21 @@ function retryDelay (times: number): number {
 
 function nodeOf (text: string, url: string): { host: string, port: number } {
   const found = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text)
-  if (!found) throw new HeadwayError('invalid_field', `REDIS_URL names a node that cannot be read: ${JSON.stringify(text)} in ${redacted(url)}`)
+  if (!found) throw new HeadwayError('invalid_field', `REDIS_URL names a node that cannot be read: ${redacted(url)}`)
   return { host: (found[1] ?? found[2]) as string, port: Number(found[3] ?? 6379) }
 }
 
 /** A URL for messages: without user and password. */
 export function redacted (url: string): string {
-  return url.replace(/\/\/[^@/]*@/g, '//***@')
+  return url.replace(/\/\/.*@/, '//***@')
+}
+
+/** As in any URL, percent-encoded. */
+function loginOf (username: string | undefined, password: string | undefined): { username?: string, password?: string } {
+  return {
+    ...(username ? { username: decodeURIComponent(username) } : {}),
+    ...(password ? { password: decodeURIComponent(password) } : {})
+  }
 }
 
 function targetOf (url: string): Target {
@@ -62,7 +70,7 @@ function targetOf (url: string): Target {
   if (sentinel) {
     const [, username, password, nodes, name] = sentinel as unknown as [string, string?, string?, string?, string?]
     const sentinels = (nodes as string).split(',').map((node) => nodeOf(node, url))
-    const login = { ...(username ? { username } : {}), ...(password ? { password } : {}) }
+    const login = loginOf(username, password)
     return {
       topology: 'single',
       make: (options) => new Redis({ ...options, ...login, retryStrategy: retryDelay, sentinels, name: name as string, ...(url.startsWith('rediss') ? { tls: {} } : {}) })
@@ -72,8 +80,8 @@ function targetOf (url: string): Target {
   if (!cluster) throw new HeadwayError('invalid_field', `REDIS_URL must begin with redis://, rediss://, redis+cluster:// or redis+sentinel://: ${redacted(url)}`)
   if (url.includes(',') || url.includes('+cluster')) {
     const [, tls, username, password, list] = cluster as unknown as [string, string, string?, string?, string?]
-    const nodes = (list as string).split(',').map((node) => nodeOf(node.replace(/^rediss?:\/\//, ''), url))
-    const login = { ...(username ? { username } : {}), ...(password ? { password } : {}), ...(tls ? { tls: {} } : {}) }
+    const nodes = (list as string).split(',').map((node) => nodeOf(node.replace(/^rediss?:\/\/(?:[^@]*@)?/, ''), url))
+    const login = { ...loginOf(username, password), ...(tls ? { tls: {} } : {}) }
     return {
       topology: 'cluster',
       make: ({ enableOfflineQueue, ...options }) => new Cluster(nodes, {
@@ -96,7 +104,8 @@ export function connect (url: string, log: Log = NO_LOG): Connections {
   const open = (options: ClientOptions = {}): RedisClient => {
     const client = make(options)
     let last = ''
-    client.on('error', (error: Error) => {
+    client.on('error', (error: Error & { command?: unknown }) => {
+      delete error.command // its arguments may hold the password
       if (error.message !== last) log.warn({ event: 'redis_error', err: error }, `Redis at ${redacted(url)}: ${error.message}`)
       last = error.message
     })

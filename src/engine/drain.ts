@@ -55,9 +55,9 @@ export function createDrain ({ connections, keys, settings }: DrainParams): Drai
     log_bytes_max: settings.log_bytes_max,
     items_max: settings.items_max,
     rejected_max: settings.rejected_max,
-    outbox_bytes_max: settings.outbox_bytes_max,
+    outbox_bytes_max: Math.ceil(settings.outbox_bytes_max / keys.partitions),
     outbox_hold: settings.outbox_full === 'hold' ? 1 : 0,
-    waiting_jobs_max: settings.waiting_jobs_max
+    waiting_jobs_max: Math.ceil(settings.waiting_jobs_max / keys.partitions)
   }
   return async (partition, { now_ms = 0, events_max = EVENTS_MAX, jobs_max = JOBS_MAX } = {}) => {
     const reply = replyOf(script, await script.run(connections.command, { ...keys.partition(partition) }, {

@@ -42,6 +42,20 @@ export function createIngest ({ connections, keys, drainer }: { connections: Con
     return text === undefined ? null : decodeAnswer(text)[0] ?? null
   }
 
+  // The entry is stored: whatever goes wrong from here on is no reason to send it again.
+  async function lookFor (partition: number, entryId: string): Promise<SubmitResult | 'again' | 'wait' | 'never'> {
+    try {
+      const { word, cursor, more } = await drainer.once(partition)
+      const passed = word === 'ok' && !isBefore(cursor, entryId)
+      const answer = passed ? await answerOf(partition, entryId) : null
+      if (answer) return answer
+      if (passed || word === 'held' || word === 'newer_format') return 'never'
+      return more ? 'again' : 'wait'
+    } catch {
+      return 'wait'
+    }
+  }
+
   return {
     async append (events) {
       const byPartition = Map.groupBy(events, ({ tenant, job }) => keys.job(tenant, job).partition)
@@ -54,12 +68,10 @@ export function createIngest ({ connections, keys, drainer }: { connections: Con
       const until = performance.now() + timeout_ms
       const entryId = await redis.xadd(keys.partition(partition).ingest, '*', 'b', packBatch([event]), 're', request_id) as string
       while (performance.now() < until) {
-        const { word, cursor, more } = await drainer.once(partition)
-        const passed = word === 'ok' && !isBefore(cursor, entryId)
-        const answer = passed ? await answerOf(partition, entryId) : null
-        if (answer) return answer
-        if (passed || word === 'held' || word === 'newer_format') break
-        if (!more) await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+        const seen = await lookFor(partition, entryId)
+        if (seen === 'never') break
+        if (typeof seen === 'object') return seen
+        if (seen === 'wait') await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
       }
       return { outcome: 'unconfirmed', entry_id: entryId }
     }

@@ -34,6 +34,20 @@ export async function agreeOnPartitions (connections: Connections, prefix: strin
   return stored
 }
 
+/**
+ * For workers: the deployment is created by gateways.
+ *
+ * @throws HeadwayError not_ready (temporary) while no gateway has run yet; invalid_field when `wanted` differs from what is stored
+ */
+export async function storedPartitions (connections: Connections, prefix: string, wanted?: number): Promise<number> {
+  const stored = await connections.command.hget(configKey(prefix), 'partitions')
+  if (stored === null) throw new HeadwayError('not_ready', `there is no deployment at prefix ${prefix} yet: start a gateway, or check the prefix`)
+  if (wanted !== undefined && Number(stored) !== wanted) {
+    throw new HeadwayError('invalid_field', `partitions is ${wanted}, but the deployment at prefix ${prefix} has ${stored}`)
+  }
+  return Number(stored)
+}
+
 /** Idempotent. @returns whether it was new (or had been wiped) */
 export async function createPartition (redis: RedisClient, keys: Keys, partition: number, now_ms = 0): Promise<boolean> {
   const [word] = replyOf(createScript, await createScript.run(redis, { ...keys.partition(partition) }, { now_ms }))

@@ -16,11 +16,11 @@ export interface EngineSettings {
   items_max: number
   /** Dead letters a partition; the oldest go first. */
   rejected_max: number
-  /** Bound of a partition's outbox; 0 = there is no sink, nothing is written. */
+  /** Bound of the outbox, of all partitions together (each has its share); 0 = there is no sink, nothing is written. */
   outbox_bytes_max: number
   /** What happens at that bound: jobs are marked dirty, or the reducer stops. */
   outbox_full: 'dirty' | 'hold'
-  /** Finished jobs a partition that wait for the persister with all their items; beyond it with their header only. */
+  /** Finished jobs, of all partitions together, that wait for the persister with all their items; beyond it with their header only. */
   waiting_jobs_max: number
   /** Every gateway looks at every partition at this interval, whatever wakes it besides. */
   sweep_interval_ms: number

@@ -10,7 +10,7 @@ import { connect, redacted } from '../engine/connections.ts'
 import type { Log, RedisClient } from '../engine/connections.ts'
 import { createKeys } from '../engine/keys.ts'
 import type { Keys } from '../engine/keys.ts'
-import { agreeOnPartitions } from '../engine/partitions.ts'
+import { storedPartitions } from '../engine/partitions.ts'
 import { createProducer, PRODUCER_REDIS_OPTIONS } from '../engine/producer.ts'
 import type { Producer, ProducerParams, ProducerStatus } from '../engine/producer.ts'
 import { HeadwayError } from '../protocol/errors.ts'
@@ -58,7 +58,7 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
   for (const client of [redis, connections.command]) letProcessEnd(client)
 
   async function learnKeys (): Promise<Keys> {
-    keys ??= createKeys(prefix, await agreeOnPartitions(connections, prefix, params.partitions))
+    keys ??= createKeys(prefix, await storedPartitions(connections, prefix, params.partitions))
     return keys
   }
 

@@ -46,11 +46,12 @@ t.test('a slot moves and comes back under load', async (t) => {
   const written: Entry[] = []
   let moving = true
   const load = Promise.all(Array.from({ length: PRODUCERS }, (_, n) => produce(redis, ingest, `p${n}`, () => moving, written)))
+  await until(() => written.length > 100, { what: 'workers have begun' })
   let steps = 0
   for (let move = 0; move < MOVES; move++) {
     const entriesBefore = written.length
     await cluster.moveSlot(slot, (home + 1 + move) % 2 === 0 ? home : (home + 1) % 3, { keys_per_step: 3, onStep: () => { steps++ } })
-    await until(() => written.length > entriesBefore + 20, { what: 'workers go on writing after the move' })
+    await until(() => written.length > entriesBefore + 50, { what: 'workers go on writing after the move' })
   }
   await cluster.moveSlot(slot, home)
   moving = false

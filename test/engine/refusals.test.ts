@@ -72,4 +72,17 @@ await onEachTopology(t, async (t, topology) => {
     const read = await engine.readJob(name.tenant, name.job)
     t.match(read?.job, { state: 'running', seq: 1, rev: 2, counted: { completed: 1 } })
   })
+
+  await t.test('a line without an address after a refused one never lands on another job', async (t) => {
+    const [, second] = world.jobs as [typeof name, typeof name]
+    await engine.submit({ type: 'job.register', ...second, data: { state: 'running' } })
+    const address = `${name.tenant}\t${name.job}`
+    const stray = `i\t\t\t\tstray\tprocessing${'\t'.repeat(14)}`
+    const unknown = `z\t${second.tenant}\t${second.job}\t\tfuture`
+    t.same(await codesOf(['b', ['1', `h\t${address}\t\t\t`, unknown, stray].join('\n')]), ['unknown_type', 'invalid_field'])
+    t.same(await codesOf(['b', ['1', `h\t${address}\t\t\t`, 'z\t\t\t\tfuture', stray].join('\n')]), ['unknown_type'], 'here the address is not in doubt')
+    const itemsOf = async ({ tenant, job }: typeof name): Promise<string[] | undefined> =>
+      (await engine.readJob(tenant, job))?.items.map(({ id }) => id).filter((id) => id === 'stray')
+    t.same(await Promise.all([itemsOf(name), itemsOf(second)]), [['stray'], []])
+  })
 })

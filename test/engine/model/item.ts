@@ -90,12 +90,12 @@ function beginAttempt (job: Job, known: Item, attempt: number, state: ItemState,
     error_json: null,
     result_json: null
   }
+  if (known.state === 'failed' && job.reported.failed !== null) {
+    const floor = job.registration.initial.failed + counted(job).failed - 1 // it leaves failed first, whatever comes of it
+    job.reported.failed = Math.max(job.reported.failed - 1, floor)
+  }
   const letter = state === 'processing' ? 'r' : LETTERS[state]
   announce(enter(job, item, state, update, cause), update.id, letter, cause)
-  if (known.state === 'failed' && job.reported.failed !== null) {
-    const floor = job.registration.initial.failed + counted(job).failed
-    job.reported.failed = Math.min(job.reported.failed, Math.max(job.reported.failed - 1, floor))
-  }
   return 'applied'
 }
 

@@ -13,7 +13,7 @@ import { fireTimer, nextTimer } from './timers.ts'
 const GAP_AFTER_MS = 5_000
 const WAIT_AGAIN_MS = 5_000
 /** A drain that finds nothing to do notes the time at most so often. */
-const IDLE_NOTE_MS = 1_000
+export const IDLE_NOTE_MS = 1_000
 
 export interface ModelStart {
   /** Wall ms of the creation of the partition. */
@@ -97,8 +97,6 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
     const gone = (more ?? backlog.length > 0) && last !== undefined
       ? fireTimers(baseOf(last), millisecondsOf(last.id), counts, touched)
       : fireTimers(now - clock.gap_ms, now, counts, touched)
-    // A job that got an event has its due time computed anew at the end, whatever a timer said.
-    for (const job of jobs.values()) if (taken.some((entry) => entry.id === job.lid)) job.wait_until = null
     if (taken.length === 0 && counts.timers === 0 && now - lastNoted < IDLE_NOTE_MS) clock.last_ms = lastNoted
     return { ...counts, messages: finish(touched, gone) }
   }
@@ -230,6 +228,10 @@ export function createModel ({ last_ms: lastMs, epoch, last_epoch: lastEpochAtSt
       for (let next = nextTimer(job, settings); next !== null && next.at <= at; next = nextTimer(job, settings)) {
         counts.timers++
         if (next.timer === 'retention') {
+          if (touched.has(key)) { // what has just happened to it is to be told first: it leaves with a later drain
+            job.wait_until = at + 1
+            continue
+          }
           if (mayLeave(job)) {
             jobs.delete(key)
             gone.push({ type: 'gone', tenant: job.tenant, id: job.id, epoch: effectiveEpoch(job), rev: job.rev })

@@ -20,8 +20,8 @@ export async function play (sequence: readonly Step[], params: PlayParams): Prom
   const game = createGame(arena, params)
   for (const step of sequence) await game(step)
   // Whatever is left, and every timer that comes due within the next seconds.
-  for (let n = 0; n < 6; n++) {
-    arena.now_ms += 2_500
+  for (let n = 0; n < 4; n++) {
+    arena.now_ms += 3_500
     do await arena.drain({ events_max: 256, drainers: 1 }); while (arena.model.backlog.length > 0)
   }
 }
@@ -69,6 +69,7 @@ function createGame (arena: Arena, params: PlayParams): (step: Step) => Promise<
       : { name: `p:${step.producer}`, n: (numbers[step.producer] ?? 0) + (step.numbering === 'gap' ? 2 : 1) }
     const { fields, events, fault } = step.packed ? batch(step.intents) : flat(step.intents[0] as Intent)
     const parts = { events, producer, request_id: request, fault }
+    if (fields.includes('p')) return send(fields, { ...parts, producer: null, request_id: null }) // a fault of the numbers themselves
     if (producer !== null) fields.push('p', producer.name, 'n', String(producer.n))
     if (request !== null) fields.push('re', request)
     if (producer !== null && step.numbering === 'next') {

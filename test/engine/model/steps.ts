@@ -81,5 +81,5 @@ export function steps (jobs: number): fc.Arbitrary<Step[]> {
     { weight: 12, arbitrary: append(jobs) },
     { weight: 7, arbitrary: drain },
     { weight: 1, arbitrary: disturbance(jobs) }
-  ), { minLength: 1, maxLength: 60, size: 'max' })
+  ), { minLength: 1, maxLength: 40, size: 'max' })
 }

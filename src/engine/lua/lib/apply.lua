@@ -16,7 +16,7 @@ end
 -- Text of a producer's answer when its entry is not its next one: a repeat or a gap.
 function R.not_next(entry)
   local producer = R.producers[entry.producer]
-  if entry.number <= producer.number then
+  if producer.known and entry.number <= producer.number then
     producer.seen = R.base_text
     R.repeated = R.repeated + entry.last - entry.first + 1
     return 'ok\trepeat\t\t\t'
@@ -25,7 +25,7 @@ function R.not_next(entry)
     R.gaps = R.gaps + 1
     return 'no\tproducer_gap\tnumber ' .. entry.number .. ' came after ' .. producer.number .. '\t\t'
   end
-  producer.number, producer.seen = entry.number, R.base_text
+  producer.number, producer.seen, producer.known = entry.number, R.base_text, true
 end
 
 function R.is_after(a, b)

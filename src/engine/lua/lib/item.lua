@@ -36,9 +36,9 @@ function R.merge_columns(old, new, nothing)
   return table.concat(merged, '\t')
 end
 
-function R.refuse_item(id, from, to)
+function R.refuse_item(id, from, to, new_attempt)
   local targets = { pending = 'processing,completed,failed,skipped,canceled', processing = 'completed,failed,skipped,canceled', failed = 'processing' }
-  R.refuse('invalid_transition', 'item ' .. id .. ' cannot go from ' .. from .. ' to ' .. to, from, targets[from])
+  R.refuse('invalid_transition', 'item ' .. id .. ' cannot go from ' .. from .. ' to ' .. to, from, new_attempt and targets.pending or targets[from])
 end
 
 -- Where an update leads a known item: attempt and state, or nil when it has no effect. Refuses what is illegal.
@@ -50,7 +50,7 @@ function R.judge_item(item, e, attempt)
     if attempt < current then return nil end
     if attempt > current and (not final or to ~= from) then
       if final then R.refuse_item(e[E_ITEM], from, to) end
-      if to == 'pending' then R.refuse_item(e[E_ITEM], 'processing', to) end
+      if to == 'pending' then R.refuse_item(e[E_ITEM], from, to, true) end
       return attempt, to
     end
   end

@@ -51,12 +51,16 @@ function R.add_short(job, item, state, tail, line)
   return job
 end
 
+-- Of a refused line only this is known: without an address it means the job of the line before, and so does the next one;
+-- otherwise nobody knows whom the next one means.
+function R.refuse_line(code, detail, line, before)
+  R.add_refused(code, detail, line)
+  return line:find('^.\t\t\t') and before or nil
+end
+
 -- One line; `before` is the job of the line before. Returns the job of this one.
 function R.add_line(line, before)
-  if #line > EVENT_BYTES then
-    R.add_refused('event_too_large', #line .. ' bytes, at most ' .. EVENT_BYTES, line)
-    return before
-  end
+  if #line > EVENT_BYTES then return R.refuse_line('event_too_large', #line .. ' bytes, at most ' .. EVENT_BYTES, line, before) end
   local event, kind
   local tenant, id, item, state, tail = line:match(SHORT_LINE)
   if tenant then
@@ -73,18 +77,16 @@ function R.add_line(line, before)
     if event then tenant, id = event.tenant, event.job end
   end
   if not tenant then
-    R.add_refused(kind and 'malformed_entry' or 'unknown_type', 'a line of type ' .. R.cut(line, 1) .. ' with other columns than its format has', line)
-    return before
+    local detail = 'a line of type ' .. R.cut(line, 1) .. ' with other columns than its format has'
+    return R.refuse_line(kind and 'malformed_entry' or 'unknown_type', detail, line, before)
   end
-  if kind ~= 'item' and not R.is_utf8(line) then
-    R.add_refused('invalid_utf8', 'the event is not UTF-8', line)
-    return before
-  end
+  if kind ~= 'item' and not R.is_utf8(line) then return R.refuse_line('invalid_utf8', 'the event is not UTF-8', line, before) end
   local job = before
   if id ~= '' or tenant ~= '' then job = R.job_of(tenant, id) end
   if not job then
-    R.add_refused('invalid_field', 'tenant ' .. R.cut(tenant, 64) .. ' or job ' .. R.cut(id, 64) .. ' does not match the pattern of identifiers', line)
-    return before
+    local detail = tenant == '' and id == '' and 'the line names no job, nor does the one before' or
+      'tenant ' .. R.cut(tenant, 64) .. ' or job ' .. R.cut(id, 64) .. ' does not match the pattern of identifiers'
+    return R.refuse_line('invalid_field', detail, line, nil)
   end
   R.add_event(kind, event, job, line)
   return job
@@ -185,7 +187,7 @@ function R.read_jobs(due_at)
   if #R.producer_names > 0 then
     local stored = redis.call('HMGET', KEYS[9], unpack(R.producer_names))
     for at, name in ipairs(R.producer_names) do
-      R.producers[name] = { number = stored[at] and stored[at]:match('^%d+') + 0 or 0, seen = false }
+      R.producers[name] = { number = stored[at] and stored[at]:match('^%d+') + 0 or 0, seen = false, known = stored[at] and true }
     end
   end
   local due = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', due_at, 'LIMIT', 0, 64)

@@ -45,6 +45,9 @@ local function reduce_register(job, event)
   R.whole(event.deadline, 'processing_deadline_ms')
   R.whole(event.created, 'created_at')
   flag(event.rate_limited, 'rate_limited')
+  if event.state ~= '' and event.state ~= 'pending' and event.state ~= 'running' then
+    R.refuse('invalid_field', 'a job is registered as pending or running, not ' .. R.cut(event.state, 64))
+  end
   local initial, given = {}, 0
   for n, name in ipairs(COUNTERS) do
     initial[n] = R.whole(event[name], 'items_' .. name) or 0
@@ -57,9 +60,6 @@ local function reduce_register(job, event)
     if stored ~= text then R.refuse('job_exists', 'job ' .. job.id .. ' is registered with other values', h[H_STATE]) end
     R.sign_of_life(job, event.cid)
     return 'repeat'
-  end
-  if event.state ~= '' and event.state ~= 'pending' and event.state ~= 'running' then
-    R.refuse('invalid_field', 'a job is registered as pending or running, not ' .. R.cut(event.state, 64))
   end
   local partition = crc16(job.member) % R.partitions
   if partition ~= R.partition then R.refuse('wrong_partition', job.member .. ' belongs to partition ' .. partition) end

@@ -168,7 +168,7 @@ function R.publish_all()
       redis.call(ARGV[3], job.key, '1g\t' .. job.epoch .. '\t' .. job.rev .. '\t' .. job.tenant .. '\t' .. job.id)
     elseif job.message then
       local text = job.message
-      if job.progress then
+      if job.progress and not R.is_terminal(job.h[H_STATE]) then -- nothing follows a final event
         for _, line in pairs(job.progress) do text = text .. '\n' .. line end
       end
       redis.call(ARGV[3], job.key, text)
