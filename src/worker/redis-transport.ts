@@ -65,7 +65,7 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
   function onTrouble (error: Error): void {
     if (error.message === lastTrouble) return
     lastTrouble = error.message
-    log.warn({ event: 'send_failed', err: error }, `an entry was not stored in Redis, it is sent again: ${error.message}`)
+    log.warn({ event: 'send_failed', err: error }, `not stored in Redis yet, tried again: ${error.message}`)
   }
 
   async function open (): Promise<void> {
@@ -83,6 +83,7 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
           batcher.close(error)
           return
         }
+        if (error instanceof HeadwayError) onTrouble(error)
         await delay(OPEN_RETRY_MS, undefined, { signal: closing.signal, ref: false }).catch(() => {})
       }
     }

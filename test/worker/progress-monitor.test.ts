@@ -111,8 +111,8 @@ t.test('partitions that the deployment does not have are refused, by every call'
   const { engine, server } = await setup(t)
   const transport = createRedisTransport({ redis_url: server.url, prefix: engine.keys.prefix, partitions: 64, log: NO_LOG })
   const first = transport.send({ type: 'job.heartbeat', tenant: 'acme', job: 'job', data: {} })
-  await t.rejects(first, { code: 'invalid_field', message: /created with 2/ })
-  await t.rejects(transport.send({ type: 'job.heartbeat', tenant: 'acme', job: 'job', data: {} }), { message: /created with 2/ })
+  await t.rejects(first, { code: 'invalid_field', message: /has 2/ })
+  await t.rejects(transport.send({ type: 'job.heartbeat', tenant: 'acme', job: 'job', data: {} }), { message: /has 2/ })
   await transport.close()
 })
 
