@@ -41,68 +41,81 @@
 -- held           the outbox is full and outbox_hold is set
 
 local started_at = redis.call('TIME')
-local stored_meta = redis.call('HMGET', KEYS[2], '_', 'ep', 'rid', 'ob', 'obb')
+local sink = ARGV[17] ~= '0'
+local stored_meta = sink and redis.call('HMGET', KEYS[2], '_', 'ep', 'rid', 'ob', 'obb') or redis.call('HMGET', KEYS[2], '_', 'ep', 'rid')
 if not stored_meta[1] then return { 'absent' } end
 if redis.call('EXISTS', unpack(KEYS)) ~= 9 then return { 'torn' } end
 if not redis.call('INFO', 'replication'):find('master_replid:' .. stored_meta[3], 1, true) then return { 'replica_changed' } end
 
 -- #include lib/state.lua
--- #include lib/text.lua
--- #include lib/job.lua
--- #include lib/pace.lua
--- #include lib/moves.lua
--- #include lib/item.lua
--- #include lib/due.lua
 
--- What most calls do not need is made when it is: a function costs at every call of the script that makes it.
-local function flat_parser()
+-- A function costs at every call of the script that makes it. So what few calls need is made when its name is first
+-- asked for, in two steps: here all that is rare, in it by the first call what is rarer still.
+local function make_rare(_, name)
+  setmetatable(R, nil)
+-- #include lib/text.lua
+-- #include lib/counters.lua
+-- #include lib/any_due.lua
+-- #include lib/moves.lua
+-- #include lib/read_any.lua
+-- #include lib/item.lua
+-- #include lib/refused.lua
+-- #include lib/trim.lua
+  function R.parse_flat(fields)
 -- #include lib/flat/json.lua
 -- #include lib/flat/time.lua
 -- #include lib/flat/fields.lua
-  return parse_flat
-end
-local function line_parser()
+    R.parse_flat = parse_flat
+    return parse_flat(fields)
+  end
+  function R.other_line(line)
 -- #include lib/lines.lua
-  return other_line
-end
-local function job_events()
-  local COUNTERS = { 'completed', 'failed', 'skipped', 'canceled' }
+    R.other_line = other_line
+    return other_line(line)
+  end
+  function R.reduce_job_event(...)
+    local COUNTERS = { 'completed', 'failed', 'skipped', 'canceled' }
 -- #include lib/register.lua
 -- #include lib/job_events.lua
-  return reduce_job_event
-end
-local function timers()
+    R.reduce_job_event = reduce_job_event
+    return reduce_job_event(...)
+  end
+  function R.fire(job)
 -- #include lib/timers.lua
-  return fire
+    R.fire = fire
+    fire(job)
+  end
+  return R[name]
 end
+setmetatable(R, { __index = make_rare })
 
+-- #include lib/job.lua
+-- #include lib/pace.lua
+-- #include lib/short_item.lua
+-- #include lib/due.lua
 -- #include lib/read.lua
--- #include lib/apply.lua
--- #include lib/write.lua
 
-local outbox_full = R.sink and R.bytes_in - (tonumber(stored_meta[5]) or 0) >= ARGV[17] + 0
+local outbox_full = sink and R.bytes_in - (tonumber(stored_meta[5]) or 0) >= ARGV[17] + 0
 if outbox_full and ARGV[18] == '1' then return { 'held' } end
 
-local stored_cursor = R.cursor
+-- From here on what stands in lib is no function any more: it runs where it is included.
 local word = R.read_entries(ARGV[7] + 0, ARGV[8] + 0)
 -- Timers run at now, or while a backlog remains at the time of the last entry, so that load cannot starve them.
-local end_ms, end_base = ('%d'):format(R.now), R.now - R.gap_ms
+local end_ms, end_base = ('%d'):format(now), now - gap_ms
 if R.more then
-  R.set_time(R.entries[#R.entries].ms)
+  R.set_time(R.entries[#R.entries][N_MS])
   end_ms, end_base = R.ms, R.base
 end
-local members = R.read_jobs(end_base)
-if R.newer then return { 'newer_format', 0, stored_cursor, 0, 0, 0, 0, 0, 0, 0, 0 } end
-if not R.whole_slot(members) then return { 'torn' } end
-R.apply_entries()
+-- #include lib/read_jobs.lua
+-- #include lib/apply.lua
 R.ms, R.base, R.base_text = end_ms, end_base, ('%d'):format(end_base)
-R.fire_timers(end_base)
-if #R.entries > 0 or #R.order > 0 or R.now - R.last_ms >= 1000 then
-  R.prepare_writes(outbox_full, end_base)
-  R.write_all()
+-- #include lib/fire.lua
+if #R.entries > 0 or #R.order > 0 or now - last_ms >= 1000 then
+-- #include lib/prepare.lua
+-- #include lib/write.lua
 end
 local ended_at = redis.call('TIME')
 return {
   word, #R.entries, R.cursor, R.more and 1 or 0, (ended_at[1] - started_at[1]) * 1000000 + ended_at[2] - started_at[2],
-  R.applied, R.repeated, R.ignored, R.rejected, R.gaps, R.timers
+  R.count - R.repeated - R.ignored - R.rejected - R.skipped, R.repeated, R.ignored, R.rejected, R.gaps, R.timers
 }

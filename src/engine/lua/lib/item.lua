@@ -1,16 +1,5 @@
--- Item updates, the reducer's most frequent work: the state machine of an item, the counters of its job, and the one
--- record that is stored, logged and published.
--- #columns E TENANT JOB CID ITEM STATE NUMBERS TAIL
--- #columns I STATE ATTEMPT RETRYABLE PERCENT STARTED DURATION CREATED UPDATED TRUNCATED TAIL
--- NUMBERS: attempt retryable percent duration created updated truncated. TAIL: row_index weight title kind worker error
--- result. Both are one text, looked into only when there is something in it.
-
--- #constant NO_NUMBERS '\t\t\t\t\t\t'
--- #constant NO_TAIL '\t\t\t\t\t\t'
--- #constant TAIL '^([^\t]*\t[^\t]*\t[^\t]*\t[^\t]*)\t([^\t]*\t[^\t]*\t[^\t]*)$'
--- #constant STARTED_ITEM '^processing\t(%d+)\t0\t(%d+)\t(%d+)\t%d*\t(%d+)\t%d+\t(1?)\t(.*)$'
--- #constant ITEM '^([^\t]*){8 columns}\t(.*)$'
--- #constant NUMBERS '^([^\t]*){6 columns}$'
+-- Item updates: the state machine of an item, the counters of its job, and the one record that is stored, logged and
+-- published.
 
 -- The letter of a state's event, nil when it is no state; and the column of the job that counts it.
 function R.letter_of(state)
@@ -21,19 +10,6 @@ end
 function R.column_of(state)
   return state == 'pending' and H_PENDING or state == 'processing' and H_PROCESSING or state == 'completed' and H_COMPLETED or
     state == 'failed' and H_FAILED or state == 'skipped' and H_SKIPPED or H_CANCELED
-end
-
--- Tab-separated groups: what the update gives replaces, what it leaves empty stays.
-function R.merge_columns(old, new, nothing)
-  if new == nothing or new == old then return old end
-  if old == nothing then return new end
-  local merged, rest = {}, old .. '\t'
-  for value in (new .. '\t'):gmatch('([^\t]*)\t') do
-    local stop = rest:find('\t', 1, true)
-    merged[#merged + 1] = value ~= '' and value or rest:sub(1, stop - 1)
-    rest = rest:sub(stop + 1)
-  end
-  return table.concat(merged, '\t')
 end
 
 function R.refuse_item(id, from, to, new_attempt)
@@ -75,39 +51,35 @@ function R.count_item(h, item, by)
   end
 end
 
--- Keeps a record for writing under `name`, and says so: in the log, or as the newest progress.
-function R.put_item(job, name, cid, id, record, letter)
-  local fields, at = job.fields, job.field_at[name]
-  if at then
-    fields[at] = record
-  else
-    at = job.width + 2
-    fields[at - 1], fields[at] = name, record
-    job.width, job.field_at[name] = at, at
-  end
+-- Keeps a record and says so: in the log, or as the newest progress.
+function R.put_item(job, slot, cid, id, record, letter)
   local line = letter .. '\t' .. R.ms .. '\t' .. cid .. '\t' .. id .. '\t' .. record
   if letter == 'p' then
-    job.progress = job.progress or {}
-    job.progress[name] = line
+    job[J_PROGRESS] = job[J_PROGRESS] or {}
+    job[J_PROGRESS][slot] = line
+    job[J_NOW][slot - 2], job[J_CHANGED] = record, true
   else
-    if job.progress then job.progress[name] = nil end
-    local logged = job.logged + 1
-    job.events[logged], job.logged = line, logged
+    R.log_item(job, slot, record, line)
   end
-  job.changed = true
   return 'applied'
 end
 
+function R.log_item(job, slot, record, line)
+  if job[J_PROGRESS] then job[J_PROGRESS][slot] = nil end
+  job[J_NOW][slot - 2], job[J_CHANGED] = record, true
+  R.add_to_log(job, line)
+end
+
 -- An update that leaves state and attempt as they are.
-function R.progress_item(job, name, e, item, percent, duration, updated, truncated)
+function R.progress_item(job, slot, e, item, percent, duration, updated, truncated)
   if percent == '' then percent = item[I_PERCENT] end
   if duration == '' then duration = item[I_DURATION] end
   if truncated == '' then truncated = item[I_TRUNCATED] end
   local tail = R.merge_columns(item[I_TAIL], e[E_TAIL], NO_TAIL)
   if percent == item[I_PERCENT] and duration == item[I_DURATION] and truncated == item[I_TRUNCATED] and tail == item[I_TAIL] then return 'repeat' end
-  if item[I_STATE] == 'processing' then job.h[H_PARTIAL] = job.h[H_PARTIAL] + percent - item[I_PERCENT] end
+  if item[I_STATE] == 'processing' then job[J_H][H_PARTIAL] = job[J_H][H_PARTIAL] + percent - item[I_PERCENT] end
   item[I_PERCENT], item[I_DURATION], item[I_UPDATED], item[I_TRUNCATED], item[I_TAIL] = percent, duration, updated, truncated, tail
-  return R.put_item(job, name, e[E_CID], e[E_ITEM], table.concat(item, '\t'), 'p')
+  return R.put_item(job, slot, e[E_CID], e[E_ITEM], table.concat(item, '\t'), 'p')
 end
 
 function R.check_tail(tail)
@@ -129,19 +101,19 @@ function R.check_numbers(attempt, retryable, percent, duration, created, updated
 end
 
 function R.see_first(job, id)
-  local h = job.h
+  local h = job[J_H]
   if not R.is_id(id) then R.refuse('invalid_field', 'item id ' .. R.cut(id, 64) .. ' does not match the pattern of identifiers') end
-  if not job.seen then job.seen = h[H_STORE]:match('^[^,]*,[^,]*,[^,]*,[^,]*,([^,]*)') + 0 end
-  if job.seen >= R.items_max then
+  if not job[J_SEEN] then job[J_SEEN] = h[H_STORE]:match('^[^,]*,[^,]*,[^,]*,[^,]*,([^,]*)') + 0 end
+  if job[J_SEEN] >= R.items_max then
     R.refuse('too_many_items', 'a job keeps at most ' .. R.items_max .. ' items; report counters instead', h[H_STATE])
   end
 end
 
 -- Known for good only when nothing can refuse the update any more.
 function R.add_first(job, id)
-  job.seen = job.seen + 1
-  job.new_items = job.new_items or {}
-  job.new_items[#job.new_items + 1] = id
+  job[J_SEEN] = job[J_SEEN] + 1
+  job[J_NEW_ITEMS] = job[J_NEW_ITEMS] or {}
+  job[J_NEW_ITEMS][#job[J_NEW_ITEMS] + 1] = id
 end
 
 -- A retry also lowers what was last reported as failed, not below what is counted.
@@ -152,9 +124,9 @@ function R.lower_reported(h)
   h[H_REPORTED] = completed .. ',' .. math.max(failed - 1, counted) .. ',' .. skipped .. ',' .. canceled
 end
 
--- Every case. The two most frequent ones have a short way below, to the same effect.
-function R.reduce_any_item(job, name, e, record)
-  local h = job.h
+-- Every case. The two most frequent ones have a short way (lib/short_item.lua), to the same effect.
+function R.reduce_any_item(job, slot, e, record)
+  local h = job[J_H]
   if e[E_STATE] ~= '' and not R.letter_of(e[E_STATE]) then R.refuse('invalid_field', 'state ' .. R.cut(e[E_STATE], 64) .. ' is no state of an item') end
   local given, retryable, percent, duration, created, updated, truncated = e[E_NUMBERS]:match(NUMBERS)
   R.check_numbers(given, retryable, percent, duration, created, updated, truncated)
@@ -166,11 +138,11 @@ function R.reduce_any_item(job, name, e, record)
     R.see_first(job, e[E_ITEM])
     attempt, state = given ~= '' and given + 0 or 1, e[E_STATE] ~= '' and e[E_STATE] or 'pending'
   end
-  if job.life ~= R.base then R.sign_of_life(job, e[E_CID]) end
+  if job[J_LIFE] ~= R.base then R.sign_of_life(job, e[E_CID]) end
   if not attempt then return 'repeat' end
   local again = item and attempt == item[I_ATTEMPT] + 0
   if updated == '' then updated = R.ms end
-  if again and state == item[I_STATE] then return R.progress_item(job, name, e, item, percent, duration, updated, truncated) end
+  if again and state == item[I_STATE] then return R.progress_item(job, slot, e, item, percent, duration, updated, truncated) end
 
   local before, started, tail = R.settled(h), again and item[I_STARTED] or '', e[E_TAIL]
   if state == 'processing' then
@@ -200,50 +172,19 @@ function R.reduce_any_item(job, name, e, record)
   local gained = h[H_PROC_SINCE] ~= '' and R.settled(h) - before or 0
   local sample = duration ~= '' and (state == 'completed' or state == 'failed') and duration or nil
   if sample or gained > 0 then R.keep_pace(job, sample, gained) end
-  return R.put_item(job, name, e[E_CID], e[E_ITEM], table.concat(now, '\t'), state == 'processing' and item and not again and 'r' or R.letter_of(state))
-end
-
-function R.stored_item(job, name)
-  local at = job.field_at[name]
-  if at then return job.fields[at] end
-  return job.values[job.at[name]]
+  return R.put_item(job, slot, e[E_CID], e[E_ITEM], table.concat(now, '\t'), state == 'processing' and item and not again and 'r' or R.letter_of(state))
 end
 
 function R.refuse_ended(job)
-  R.refuse('job_ended', 'job ' .. job.id .. ' is ' .. job.h[H_STATE], job.h[H_STATE])
+  R.refuse('job_ended', 'job ' .. job[J_ID] .. ' is ' .. job[J_H][H_STATE], job[J_H][H_STATE])
 end
 
-function R.reduce_item(job, name, e)
-  if R.is_terminal(job.h[H_STATE]) then R.refuse_ended(job) end
-  return R.reduce_any_item(job, name, e, R.stored_item(job, name))
+function R.refuse_unknown(job)
+  R.refuse('unknown_job', 'job ' .. job[J_ID] .. ' is not registered')
 end
 
--- A line of nothing but item, state and tail.
-function R.reduce_short(job, name, state, tail)
-  local h, id, record = job.h, name:sub(3), R.stored_item(job, name)
-  if h[H_STATE] ~= 'running' and R.is_terminal(h[H_STATE]) then R.refuse_ended(job) end
-  if state == 'processing' and not record then
-    if tail ~= NO_TAIL then R.check_tail(tail) end
-    R.see_first(job, id)
-    if job.life ~= R.base then R.sign_of_life(job, '') end
-    R.add_first(job, id)
-    h[H_PROCESSING], h[H_IDLE_SINCE] = h[H_PROCESSING] + 1, ''
-    return R.put_item(job, name, '', id, 'processing\t1\t0\t0\t' .. R.base_text .. '\t\t' .. R.ms .. '\t' .. R.ms .. '\t\t' .. tail, 's')
-  end
-  if state == 'completed' and record and tail == NO_TAIL then
-    local attempt, percent, started, created, truncated, rest = record:match(STARTED_ITEM)
-    if attempt then
-      if job.life ~= R.base then R.sign_of_life(job, '') end
-      local duration, simple = R.base - started, h[H_REPORTED] == '' and h[H_INITIAL] == ''
-      local before, processing = simple and 0 or R.settled(h), h[H_PROCESSING] - 1
-      h[H_PROCESSING], h[H_COMPLETED] = processing, h[H_COMPLETED] + 1
-      if duration < 0 then duration = 0 end
-      if percent ~= '0' then h[H_PARTIAL] = h[H_PARTIAL] - percent end
-      if processing == 0 then h[H_IDLE_SINCE] = R.base_text end
-      R.keep_pace(job, duration, h[H_PROC_SINCE] == '' and 0 or simple and 1 or R.settled(h) - before)
-      return R.put_item(job, name, '', id, 'completed\t' .. attempt .. '\t0\t10000\t' .. started .. '\t' .. duration .. '\t' .. created .. '\t' ..
-        R.ms .. '\t' .. truncated .. '\t' .. rest, 'c')
-    end
-  end
-  return R.reduce_any_item(job, name, { '', '', '', id, state, NO_NUMBERS, tail }, record)
+function R.reduce_item(job, slot, e)
+  if not job[J_H] then R.refuse_unknown(job) end
+  if R.is_terminal(job[J_H][H_STATE]) then R.refuse_ended(job) end
+  return R.reduce_any_item(job, slot, e, job[J_NOW][slot - 2] or job[J_VALUES][slot])
 end

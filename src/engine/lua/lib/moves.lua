@@ -5,14 +5,14 @@ function R.processes(state)
 end
 
 function R.close_control(job)
-  local control = job.h[H_CONTROL]
+  local control = job[J_H][H_CONTROL]
   if control == '' or control:byte() == 44 then return end -- 44: begins with a comma, no open id
-  job.h[H_CONTROL] = control:sub(control:find(',', 1, true), -1)
-  job.control_changed = true
+  job[J_H][H_CONTROL] = control:sub(control:find(',', 1, true), -1)
+  job[J_CONTROL_CHANGED] = true
 end
 
 function R.move(job, target, reason, forced, cid)
-  local h = job.h
+  local h = job[J_H]
   local prior = h[H_STATE]
   R.log_event(job, 'S', cid, '\t' .. prior .. '\t' .. target .. '\t' .. (forced and '1' or '0') .. '\t' .. reason)
   if h[H_PROC_SINCE] ~= '' and not R.processes(target) then
@@ -23,21 +23,21 @@ function R.move(job, target, reason, forced, cid)
   if target == 'running' and h[H_STARTED] == '' then h[H_STARTED] = R.ms end
   if prior == 'running' then R.clear_flag(h, 'S') end
   if target ~= 'pausing' and target ~= 'canceling' then R.close_control(job) end
-  h[H_STATE], h[H_STATE_SINCE], h[H_REASON], job.changed = target, R.base_text, reason, true
+  h[H_STATE], h[H_STATE_SINCE], h[H_REASON], job[J_CHANGED] = target, R.base_text, reason, true
   if R.is_terminal(target) then R.log_event(job, 'F', cid, '\t' .. target .. '\t' .. reason) end
 end
 
 function R.clear_rate_limit(job, cid)
-  local h = job.h
+  local h = job[J_H]
   if not R.has_flag(h, 'R') then return end
   R.clear_flag(h, 'R')
-  h[H_RETRY_AT], job.changed = '', true
+  h[H_RETRY_AT], job[J_CHANGED] = '', true
   R.log_event(job, 'l', cid, '')
 end
 
 -- Called for jobs with auto_complete after everything that was accepted.
 function R.complete_if_settled(job, cid)
-  local h = job.h
+  local h = job[J_H]
   local state = h[H_STATE]
   if state ~= 'running' and state ~= 'pausing' and state ~= 'completing' or h[H_TOTAL] + 0 <= 0 then return end
   if h[H_PENDING] + h[H_PROCESSING] + h[H_RETRYABLE] > 0 or R.settled(h) < h[H_TOTAL] + 0 then return end

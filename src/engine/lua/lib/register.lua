@@ -30,8 +30,8 @@ local function create_job(job, event, text, total, initial)
   R.last_epoch = math.max(R.now, R.last_epoch + 1)
   local running = event.state == 'running'
   local limited = event.rate_limited == '1'
-  job.registration, job.registered, job.changed, job.seen = text, true, true, 0
-  job.h = {
+  job[J_REGISTRATION], job[J_REGISTERED], job[J_CHANGED], job[J_SEEN] = text, true, true, 0
+  job[J_H] = {
     '0-0', ('%.0f'):format(R.last_epoch), 0, 0, running and 'running' or 'pending',
     (limited and 'R' or '') .. (event.auto_complete == '1' and 'A' or '') .. (event.fail_on_deadline == '1' and 'F' or ''),
     limited and R.base + 60000 or '', total, 0, 0, 0, 0, 0, 0, 0, 0, '', initial, event.created ~= '' and event.created or R.ms,
@@ -40,8 +40,8 @@ local function create_job(job, event, text, total, initial)
   }
 end
 
-local function reduce_register(job, event)
-  local h, total = job.h, R.whole(event.total, 'items_total') or 0
+local function reduce_register(job, event, slot)
+  local h, total = job[J_H], R.whole(event.total, 'items_total') or 0
   R.whole(event.deadline, 'processing_deadline_ms')
   R.whole(event.created, 'created_at')
   flag(event.rate_limited, 'rate_limited')
@@ -55,14 +55,14 @@ local function reduce_register(job, event)
   end
   local text = registration_text(event, total)
   if h then
-    if R.is_terminal(h[H_STATE]) then R.refuse('job_finished', 'job ' .. job.id .. ' is ' .. h[H_STATE] .. ' and still in Redis', h[H_STATE]) end
-    local stored = job.registration or job.values[job.at.r]
-    if stored ~= text then R.refuse('job_exists', 'job ' .. job.id .. ' is registered with other values', h[H_STATE]) end
+    if R.is_terminal(h[H_STATE]) then R.refuse('job_finished', 'job ' .. job[J_ID] .. ' is ' .. h[H_STATE] .. ' and still in Redis', h[H_STATE]) end
+    local stored = job[J_REGISTRATION] or job[J_VALUES][slot]
+    if stored ~= text then R.refuse('job_exists', 'job ' .. job[J_ID] .. ' is registered with other values', h[H_STATE]) end
     R.sign_of_life(job, event.cid)
     return 'repeat'
   end
-  local partition = crc16(job.member) % R.partitions
-  if partition ~= R.partition then R.refuse('wrong_partition', job.member .. ' belongs to partition ' .. partition) end
+  local partition = crc16(job[J_MEMBER]) % PARTITIONS
+  if partition ~= PARTITION then R.refuse('wrong_partition', job[J_MEMBER] .. ' belongs to partition ' .. partition) end
   create_job(job, event, text, total, given > 0 and table.concat(initial, ',') or '')
   return 'applied'
 end

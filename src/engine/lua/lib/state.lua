@@ -1,44 +1,56 @@
 -- What one call knows besides its jobs: settings, keys, clocks and counters of the partition, what was read and what is
 -- to be written. One table, since every local that a function captures costs at every call of the script.
 
--- Events in the order of the stream, in parallel lists: kind, job, event, its text, name of the item's field,
--- and for the most frequent kind, `short`, the state as event and the tail (lib/item.lua).
-local kinds, targets, events, lines, names, tails = {}, {}, {}, {}, {}, {}
+-- Events in the order of the stream, in parallel lists: kind (none for the most frequent, short ones: lib/short_item.lua),
+-- job, slot of the item among what is read of it, event (of a short one the state; its item and tail beside it), line or
+-- its place. Made with some room, since a list costs most while it is short and grows.
+local kinds = {}
+local targets, slots, events = { nil, nil, nil, nil, nil, nil, nil, nil }, { nil, nil, nil, nil, nil, nil, nil, nil }, { nil, nil, nil, nil, nil, nil, nil, nil }
+local items, tails, lines = { nil, nil, nil, nil, nil, nil, nil, nil }, { nil, nil, nil, nil, nil, nil, nil, nil }, { nil, nil, nil, nil, nil, nil, nil, nil }
 
+-- Settings, looked up where they are needed.
+-- #constant PARTITION ARGV[4] + 0
+-- #constant PARTITIONS (ARGV[5] + 0)
+-- #constant CONTROL_TIMEOUT ARGV[9]
+-- #constant STALL_AFTER ARGV[10]
+-- #constant ABANDON_AFTER ARGV[11]
+-- #constant RETENTION ARGV[12]
+-- #constant LOG_EVENTS ARGV[13] + 0
+-- #constant LOG_BYTES ARGV[14] + 0
+-- #constant WAITING_MAX ARGV[19] + 0
+
+local cursor, gap_ms, gap_end, last_ms, change, last_epoch, bytes_in, waiting = stored_meta[1]:match('^1{8 columns}$')
+if not cursor then return { 'newer_format', 0, '', 0, 0, 0, 0, 0, 0, 0, 0 } end
+gap_ms, gap_end, last_ms = gap_ms + 0, gap_end + 0, last_ms + 0
+local now = ARGV[6] + 0
+if now == 0 then now = started_at[1] * 1000 + math.floor(started_at[2] / 1000) end
+if now < last_ms then now = last_ms end
+if now - last_ms > 5000 then gap_ms, gap_end = gap_ms + now - last_ms, now end -- time in which nobody drained is no service time
+
+-- Made with all its names: a table that grows costs more than all that stands in it.
 local R = {
-  -- settings
-  job_prefix = ARGV[1], partition = ARGV[4] + 0, partitions = ARGV[5] + 0, control_timeout = ARGV[9], stall_after = ARGV[10],
-  abandon_after = ARGV[11], retention = ARGV[12], log_events = ARGV[13] + 0, log_bytes = ARGV[14] + 0, items_max = ARGV[15] + 0,
-  sink = ARGV[17] ~= '0', waiting_max = ARGV[19] + 0,
+  items_max = ARGV[15] + 0, sink = sink,
   -- the partition; times in ms, last_epoch and change as in docs/engine.md §8
-  cursor = '', gap_ms = 0, gap_end = 0, last_ms = 0, now = 0, change = 0, last_epoch = 0, bytes_in = 0, waiting = 0,
-  epoch = stored_meta[2] + 0, outbox_position = stored_meta[4]:match('^%d+') + 0, more = false,
+  cursor = cursor, gap_ms = gap_ms, gap_end = gap_end, last_ms = last_ms, now = now, change = change + 0, last_epoch = last_epoch,
+  bytes_in = bytes_in + 0, waiting = waiting + 0, epoch = stored_meta[2] + 0, more = false,
   -- the event being reduced: time of its entry on both clocks, as number and as text
-  base = 0, base_text = '', ms = '', entry = false,
+  base = 0, base_text = '', ms = '', started = false, entry = false, at = 0, nth = 1, texts = false,
+  duration = false, duration_text = '', -- the last one made a text
   -- what was read: jobs by member, entries, their events in parallel lists
-  jobs = {}, order = {}, entries = {}, producers = {}, producer_names = {}, count = 0,
-  -- results
-  applied = 0, repeated = 0, ignored = 0, rejected = 0, gaps = 0, timers = 0, dead_letters = {}, answers = {}, newer = false
+  jobs = {}, order = {}, entries = {}, producers = {}, producer_names = false, count = 0,
+  -- results: what was read and neither repeated, ignored, rejected nor skipped (behind a gap) was applied
+  repeated = 0, ignored = 0, rejected = 0, skipped = 0, gaps = 0, timers = 0, dead_letters = false, answers = false, newer = false,
+  -- functions
+  set_time = false, new_job = false, load_header = false, sign_of_life = false, keep_pace = false, read_pace = false,
+  reduce_short = false, next_due = false, is_id = false, job_of = false, slot_of = false, add_batch = false, producer_of = false,
+  add_entry = false, read_entries = false, is_after = false, begin_entry = false, reduce_all = false
 }
-
--- Time in which nobody drained is no service time.
-do
-  local cursor, gap_ms, gap_end, last_ms, change, last_epoch, bytes_in, waiting =
-    stored_meta[1]:match('^1\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)$')
-  if not cursor then return { 'newer_format', 0, '', 0, 0, 0, 0, 0, 0, 0, 0 } end
-  local now = ARGV[6] + 0
-  if now == 0 then now = started_at[1] * 1000 + math.floor(started_at[2] / 1000) end
-  gap_ms, gap_end, last_ms = gap_ms + 0, gap_end + 0, last_ms + 0
-  now = math.max(now, last_ms)
-  if now - last_ms > 5000 then gap_ms, gap_end = gap_ms + now - last_ms, now end
-  R.cursor, R.gap_ms, R.gap_end, R.last_ms, R.now, R.change = cursor, gap_ms, gap_end, last_ms, now, change + 0
-  R.last_epoch, R.bytes_in, R.waiting = last_epoch + 0, bytes_in + 0, waiting + 0
-end
 
 -- Sets the clock of what is reduced next: an entry's own ms, or the end of the last gap.
 function R.set_time(ms)
-  if ms ~= R.ms then
-    R.ms, R.base = ms, math.max(ms + 0, R.gap_end) - R.gap_ms
-    R.base_text = ('%d'):format(R.base)
-  end
+  if ms == R.ms then return end
+  local at, gap = ms + 0, R.gap_ms
+  if at < R.gap_end then at = R.gap_end end
+  R.ms, R.base, R.started = ms, at - gap, false
+  R.base_text = at - gap == ms + 0 and ms or ('%d'):format(at - gap)
 end

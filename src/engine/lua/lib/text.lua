@@ -1,8 +1,5 @@
--- Text on its way through: escaped where it would break a record, cut at a whole character, refused when not UTF-8.
-
-function R.is_id(text)
-  return #text <= 128 and text:find('^%w[%w._:-]*$') ~= nil
-end
+-- Text on its way through: escaped where it would break a record, cut at a whole character, refused when not UTF-8,
+-- merged with what was there.
 
 -- Whole sequences are taken out, longest first; a high byte that stays was no part of one.
 function R.is_utf8(text)
@@ -42,4 +39,17 @@ function R.whole(text, name)
     R.refuse('invalid_field', name .. ' must be a whole number, 0 or more; it is ' .. R.cut(text, 64))
   end
   return text + 0
+end
+
+-- Tab-separated groups: what the update gives replaces, what it leaves empty stays.
+function R.merge_columns(old, new, nothing)
+  if new == nothing or new == old then return old end
+  if old == nothing then return new end
+  local merged, rest = {}, old .. '\t'
+  for value in (new .. '\t'):gmatch('([^\t]*)\t') do
+    local stop = rest:find('\t', 1, true)
+    merged[#merged + 1] = value ~= '' and value or rest:sub(1, stop - 1)
+    rest = rest:sub(stop + 1)
+  end
+  return table.concat(merged, '\t')
 end
