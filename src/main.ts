@@ -2,14 +2,17 @@
 // reverse. Knows nothing of command lines and signals; those are src/cli's.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { pino, type Logger } from 'pino'
-import { engineOptions } from './config/engine-options.ts'
+import { pino, type DestinationStream, type Logger } from 'pino'
+import { engineOptions, sinkOf } from './config/engine-options.ts'
 import { loadConfig, unknownSettings, type Environment } from './config/load.ts'
 import { createEngine, type Engine } from './engine/engine.ts'
 import { createGateway } from './gateway/gateway.ts'
 import { HeadwayError } from './protocol/errors.ts'
 
 const REDIS_RETRY_MS = 1000
+const ERROR_DEPTH_MAX = 4
+const SINK_UNREAD = 'SUPABASE_URL turns the outbox on, but this version has no persister yet: finished jobs stay in Redis, the outbox fills up to its bound. ' +
+  'HEADWAY_SINK=none turns it off.'
 
 export interface RunningGateway {
   port: number
@@ -26,7 +29,8 @@ export interface RunningGateway {
  */
 export async function runGateway (env: Environment, signal: AbortSignal): Promise<RunningGateway> {
   const config = loadConfig(env)
-  const log = pino({ level: config.log_level, base: { role: 'gateway', pid: process.pid } })
+  const log = createLog(config.log_level)
+  if (sinkOf(config) === 'supabase') log.warn({ event: 'sink_unread' }, SINK_UNREAD)
   for (const name of unknownSettings(env)) log.warn({ event: 'unknown_setting', name }, `${name} is no setting of Headway; see --help`)
   const engine = createEngine({ ...engineOptions(config), log })
   const gateway = createGateway({ engine, config, log })
@@ -51,6 +55,23 @@ export async function runGateway (env: Environment, signal: AbortSignal): Promis
     await stop()
     throw error
   }
+}
+
+/** @param destination default: standard output */
+export function createLog (level: string, destination: DestinationStream = pino.destination(1)): Logger {
+  return pino({ level, base: { role: 'gateway', pid: process.pid }, serializers: { err: errorForLog } }, destination)
+}
+
+function errorForLog (error: unknown): unknown {
+  return withoutCommand(error instanceof Error ? pino.stdSerializers.err(error) : error, ERROR_DEPTH_MAX)
+}
+
+/** Errors of Redis hold what it was asked, the errors that they wrap too: passwords, and what users sent. */
+function withoutCommand (value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (depth === 0) return '[deeper]'
+  if (Array.isArray(value)) return value.map(one => withoutCommand(one, depth - 1))
+  return Object.fromEntries(Object.entries(value).filter(([name]) => name !== 'command').map(([name, one]) => [name, withoutCommand(one, depth - 1)]))
 }
 
 /** Redis may come later than its gateways; a wrong deployment does not get right by waiting. */

@@ -6,6 +6,8 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { ERRORS } from '../src/protocol/errors.ts'
+import * as limits from '../src/protocol/limits.ts'
+import { DECAY } from '../src/protocol/metrics.ts'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 const SRC = join(ROOT, 'src')
@@ -135,6 +137,39 @@ t.test('every code that a script refuses with is in the table of errors', async 
     .flatMap(file => [...readFileSync(file, 'utf8').matchAll(/\b(?:refuse\w*\(\s*|code = )'([a-z_]+)'/g)].map(found => found[1] ?? '')))
   t.ok(codes.size > 3, 'the codes were found')
   t.same([...codes].filter(code => !(code in ERRORS)), [])
+})
+
+/** Numbers that the scripts have too: where they stand there, and what they are here. */
+const SHARED_NUMBERS: [RegExp, number][] = [
+  [/#constant EVENT_BYTES (\d+)/g, limits.EVENT_BYTES_MAX],
+  [/'data', \(R\.cut\(.+, (\d+)\)\)/g, limits.EVENT_BYTES_MAX],
+  [/#constant ENTRY_BYTES (\d+)/g, limits.ENTRY_BYTES_MAX],
+  [/more than (\d+) events/g, limits.ENTRY_EVENTS_MAX],
+  [/#constant TITLE_BYTES (\d+)/g, limits.TITLE_BYTES_MAX],
+  [/#constant TITLE_BYTES (\d+)/g, limits.REASON_BYTES_MAX],
+  [/#constant TEXT_BYTES (\d+)/g, limits.TEXT_BYTES_MAX],
+  [/#constant METADATA_BYTES (\d+)/g, limits.METADATA_BYTES_MAX],
+  [/#constant DEPTH_MAX (\d+)/g, limits.JSON_DEPTH_MAX],
+  [/'(?:job_kind|kind|worker|ack)', (\d+)\)/g, limits.LABEL_BYTES_MAX],
+  [/#fields\.cid > (\d+)/g, limits.CORRELATION_ID_BYTES_MAX],
+  [/(?:limited and|or) R\.base \+ (\d+)/g, limits.RATE_LIMIT_MS_DEFAULT],
+  [/local settle = .+ \+ (\d+)/g, limits.SETTLE_MS],
+  [/samples\]? == (\d+) then/gi, limits.DURATION_SAMPLES_MAX],
+  [/samples\]? - math\.min\((\d+),/gi, limits.DURATION_SAMPLES_MAX],
+  [/\b(0\.95\d*)\b/g, DECAY],
+  [/\b(0\.00592\d*)\b/g, Number((DECAY ** limits.DURATION_SAMPLES_MAX).toFixed(16))]
+]
+
+t.test('numbers that stand in Lua too are the same there', async t => {
+  const scripts = filesBelow(join(SRC, 'engine/lua'), /\.lua$/).map(file => readFileSync(file, 'utf8')).join('\n')
+  const found = (pattern: RegExp): number[] => [...scripts.matchAll(pattern)].map(match => Number(match[1]))
+  for (const [pattern, number] of SHARED_NUMBERS) t.same([...new Set(found(pattern))], [number], String(pattern))
+  t.equal(new Set(found(/PAGE_ITEMS (?:= )?(\d+)/g)).size, 1, 'who writes pages and who reads them agree')
+})
+
+t.test('every bound that is told is one that is kept', async t => {
+  const text = [...sources.filter(file => !file.endsWith('protocol/limits.ts')), fileURLToPath(import.meta.url)].map(file => readFileSync(file, 'utf8')).join('\n')
+  t.same(Object.keys(limits).filter(name => !new RegExp(`\\b${name}\\b`).test(text)), [])
 })
 
 t.test('files stay short', async t => {

@@ -9,7 +9,7 @@ export interface Command {
 }
 
 /** Faults that are the user's to mend: their message says it all, a stack would only hide it. */
-const PLAIN = new Set(['ConfigError', 'DemoError', 'MissingProgramError', 'UsageError'])
+const PLAIN = new Set(['ConfigError', 'DemoError', 'HeadwayError', 'MissingProgramError', 'UsageError'])
 
 export class UsageError extends Error {
   override name = 'UsageError'

@@ -30,6 +30,8 @@ export type Actions = (session: Session, bytes: Buffer, onAuthenticated: () => v
 export function createActions ({ engine, log }: ActionsOptions): Actions {
   const validators = new Map<string, Validate>(Object.entries(FRAMES).map(([action, schema]) => [action, createValidator(schema)]))
   const malformed = new WeakMap<Session, number>()
+  /** Sessions whose token is being verified: what they say meanwhile waits, in order. */
+  const authenticating = new WeakMap<Session, Promise<void>>()
 
   function read (message: Record<string, unknown>): ClientMessage {
     const { action } = message
@@ -97,6 +99,18 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
     if (count >= MALFORMED_MAX) session.close(4400, 'Too many malformed messages.')
   }
 
+  function dispatch (session: Session, given: Record<string, unknown>, onAuthenticated: () => void): void {
+    const pending = authenticating.get(session)
+    if (pending !== undefined) return void pending.then(() => dispatch(session, given, onAuthenticated))
+    const id = typeof given.id === 'string' && given.id.length <= 128 ? given.id : null
+    const done = run(session, given, id, onAuthenticated).catch((error: unknown) => {
+      const known = toHeadwayError(error)
+      if (known.status >= 500) log[known.temporary ? 'warn' : 'error']({ event: 'action_failed', code: known.code, err: error }, 'an action failed')
+      session.fail(id, known, isId(given.job_id) ? given.job_id : undefined)
+    })
+    if (given.action === 'authenticate') authenticating.set(session, done.finally(() => authenticating.delete(session)))
+  }
+
   return (session, bytes, onAuthenticated) => {
     let message: unknown
     try {
@@ -107,14 +121,7 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
     if (!isObject(message)) {
       return refuseForm(session, new HeadwayError('malformed_message', 'A message is a JSON object with an action.'))
     }
-    const id = typeof message.id === 'string' && message.id.length <= 128 ? message.id : null
-    const jobId = isId(message.job_id) ? message.job_id : undefined
-    const given = message
-    run(session, given, id, onAuthenticated).catch((error: unknown) => {
-      const known = toHeadwayError(error)
-      if (known.status >= 500) log[known.temporary ? 'warn' : 'error']({ event: 'action_failed', code: known.code, err: error }, 'an action failed')
-      session.fail(id, known, jobId)
-    })
+    dispatch(session, message, onAuthenticated)
   }
 }
 

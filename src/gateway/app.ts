@@ -1,8 +1,6 @@
 // Builds the HTTP server of a gateway and does not listen: parsing, errors, guard, routes.
 
-import Fastify, {
-  type FastifyBaseLogger, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest, LogController
-} from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { HeadwayError } from '../protocol/errors.ts'
 import { validatorCompiler } from '../protocol/schema/validate.ts'
 import type { Auth } from './auth.ts'
@@ -12,7 +10,7 @@ import type { Hub } from './hub.ts'
 import { parseJson } from './json.ts'
 import type { OriginPolicy } from './origin.ts'
 import type { Page } from './page.ts'
-import { sendProblem, toHeadwayError } from './problem.ts'
+import { answerError, sendProblem, toHeadwayError } from './problem.ts'
 import type { Reach } from './reach.ts'
 import { registerControlRoute } from './routes/control.ts'
 import { registerHealthRoutes } from './routes/health.ts'
@@ -86,7 +84,7 @@ function bareApp (config: GatewaySettings, log: FastifyBaseLogger): FastifyInsta
   app.setValidatorCompiler(({ schema, httpPart }) => validatorCompiler({ schema, httpPart }))
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, async (_request: FastifyRequest, body: Buffer) => parseJson(body))
-  app.setErrorHandler((error: FastifyError, request, reply) => answerError(error, request, reply))
+  app.setErrorHandler((error, request, reply) => answerError(error, request, reply))
   app.setNotFoundHandler((_request, reply) => sendProblem(reply, new HeadwayError('not_found', 'There is nothing at this address.')))
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions: { url }, id } = request
@@ -94,15 +92,6 @@ function bareApp (config: GatewaySettings, log: FastifyBaseLogger): FastifyInsta
     log.debug({ event: 'http_request', req_id: id, method, route: url, status: reply.statusCode, duration_ms: duration }, 'a request was answered')
   })
   return app
-}
-
-function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const known = toHeadwayError(error)
-  if (known.status >= 500 && known.code !== 'not_ready') {
-    const fields = { event: 'request_failed', code: known.code, err: error, method: request.method, route: request.routeOptions.url }
-    request.log[known.temporary ? 'warn' : 'error'](fields, 'a request failed')
-  }
-  return sendProblem(reply, known)
 }
 
 /** off, on, or the addresses of the proxies */

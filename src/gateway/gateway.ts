@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Engine } from '../engine/engine.ts'
+import { HeadwayError } from '../protocol/errors.ts'
 import { createActions } from './actions.ts'
 import { buildApp, buildInternalApp } from './app.ts'
 import { createAuth } from './auth.ts'
@@ -40,9 +41,14 @@ export function createGateway ({ engine, config, log }: GatewayOptions): Gateway
   const apps: FastifyInstance[] = []
   let stopped: Promise<void> | undefined
 
-  async function listen (app: FastifyInstance, host: string, port: number): Promise<number> {
+  async function listen (app: FastifyInstance, setting: string, host: string, port: number): Promise<number> {
     apps.push(app)
-    await app.listen({ host, port })
+    try {
+      await app.listen({ host, port })
+    } catch (cause) {
+      const reason = (cause as { code?: string }).code === 'EADDRINUSE' ? 'is taken by another process' : `cannot be listened on (${String(cause)})`
+      throw new HeadwayError('invalid_config', `Port ${port} of ${host} ${reason}: set ${setting} to another one, or to 0 for any.`, { cause })
+    }
     return (app.server.address() as AddressInfo).port
   }
 
@@ -54,8 +60,8 @@ export function createGateway ({ engine, config, log }: GatewayOptions): Gateway
     hub.start()
     sockets.start()
     return {
-      internal_port: await listen(internal, config.internal_host, config.internal_port),
-      port: await listen(app, config.websocket_host, config.websocket_port)
+      internal_port: await listen(internal, 'HEADWAY_INTERNAL_PORT', config.internal_host, config.internal_port),
+      port: await listen(app, 'WEBSOCKET_PORT', config.websocket_host, config.websocket_port)
     }
   }
 

@@ -1,6 +1,6 @@
 // Every refusal over HTTP: RFC 9457 problem+json with the stable code of protocol/errors.ts.
 
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, ERRORS, HeadwayError } from '../protocol/errors.ts'
 
 /** Seconds; a browser or worker that obeys it adds its own jitter. */
@@ -46,7 +46,7 @@ export function toProblem (error: HeadwayError): Problem {
 }
 
 /** @param extra further members of the body */
-export function sendProblem (reply: FastifyReply, error: HeadwayError, extra: Record<string, unknown> = {}): FastifyReply {
+export function sendProblem (reply: FastifyReply, error: HeadwayError, extra: object = {}): FastifyReply {
   if (error.status === 503 || error.status === 429) reply.header('retry-after', RETRY_AFTER_S)
   if (error.status === 401) reply.header('www-authenticate', 'Bearer')
   if (error.status === 426) reply.header('upgrade', 'websocket')
@@ -54,4 +54,17 @@ export function sendProblem (reply: FastifyReply, error: HeadwayError, extra: Re
     .header('content-type', 'application/problem+json; charset=utf-8')
     .header('cache-control', 'no-store')
     .send(JSON.stringify({ ...toProblem(error), ...extra }))
+}
+
+/**
+ * For what a route throws: logged when it is not the caller's fault.
+ * @param extra further members of the body
+ */
+export function answerError (error: unknown, request: FastifyRequest, reply: FastifyReply, extra: object = {}): FastifyReply {
+  const known = toHeadwayError(error)
+  if (known.status >= 500 && known.code !== 'not_ready') {
+    const fields = { event: 'request_failed', code: known.code, err: error, method: request.method, route: request.routeOptions.url }
+    request.log[known.temporary ? 'warn' : 'error'](fields, 'a request failed')
+  }
+  return sendProblem(reply, known, extra)
 }

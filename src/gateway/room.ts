@@ -7,6 +7,7 @@
 
 import type { FeedMessage, JobRead } from '../engine/engine.ts'
 import type { Registration, StoredJob } from '../protocol/job.ts'
+import { isTerminal } from '../protocol/states.ts'
 import { snapshotMessage } from '../protocol/view.ts'
 import { encodeUpdate, type Shown, shownOf } from './encode.ts'
 import { toHeadwayError } from './problem.ts'
@@ -102,8 +103,9 @@ export function createRoom (options: RoomOptions): Room {
     const { epoch, seq, rev } = known.job
     if (message.type === 'gone') {
       if (message.epoch < epoch) return []
+      const ended = isTerminal(known.job.state)
       known = null
-      endAll(live, null)
+      endAll(live, ended ? null : unknownJob(id))
       closeIfEmpty()
       return []
     }
@@ -156,8 +158,9 @@ export function createRoom (options: RoomOptions): Room {
 
   /** The job is not there. Whoever may wait does; a registration that came in meanwhile is read at once. */
   function unknown (read: Read): void {
+    const ended = known !== null && isTerminal(known.job.state)
     known = null
-    endAll(live, null)
+    endAll(live, ended ? null : unknownJob(id))
     for (const seat of read.joiners) if (absent.add(seat)) read.joiners.delete(seat)
     endAll(read.joiners, unknownJob(id))
     if (absent.size > 0 && read.buffer.some(({ message }) => message.type === 'update')) startRead(false, absent.take())

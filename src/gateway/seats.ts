@@ -7,7 +7,7 @@ export interface Member {
   joined: () => void
   /** One encoded message; the same string goes to every member. */
   send: (text: string) => void
-  /** Nothing more will come: null when a job that was watched has left Redis, else why it cannot be watched. */
+  /** Nothing more will come: null when a job that was watched to its end has left Redis, else why it cannot be watched (any more). */
   ended: (why: HeadwayError | null) => void
 }
 

@@ -4,15 +4,13 @@
 
 import type { WebSocket } from 'ws'
 import { type CLOSE_CODES, HeadwayError } from '../protocol/errors.ts'
-import { AUTHENTICATE_MS_MAX } from '../protocol/limits.ts'
+import { AUTHENTICATE_MS_MAX, SOCKET_QUEUE_BYTES_MAX } from '../protocol/limits.ts'
 import type { AckMessage, ServerMessage } from '../protocol/messages.ts'
 import { type Auth, type Identity, requireScope } from './auth.ts'
 import type { Hub } from './hub.ts'
 import { toHeadwayError } from './problem.ts'
 import type { TokenBucket } from './token-bucket.ts'
 
-/** Queued for a socket that does not read. Beyond: closed with 1013; what it missed is in the snapshot when it comes back. */
-const QUEUE_BYTES_MAX = 16_777_216
 /** Pings without an answer. */
 const MISSED_PINGS_MAX = 2
 
@@ -37,7 +35,7 @@ export interface Session {
   allowed: () => Identity
   /**
    * Watches a job; the promise settles when its snapshot has been sent.
-   * @throws HeadwayError unauthorized, forbidden, unknown_job, too_many_subscriptions, redis_unavailable
+   * @throws HeadwayError unauthorized, forbidden, unknown_job, too_many_subscriptions, redis_unavailable, closed
    */
   subscribe: (jobId: string, waitMs: number, onJoined?: () => void) => Promise<void>
   /** @returns false when the job was not watched */
@@ -72,7 +70,7 @@ export function createSession (options: SessionOptions): Session {
       early.push(text)
     } else if (socket.readyState === socket.OPEN) {
       socket.send(text)
-      if (socket.bufferedAmount > QUEUE_BYTES_MAX) close(1013, 'The client reads too slowly.')
+      if (socket.bufferedAmount > SOCKET_QUEUE_BYTES_MAX) close(1013, 'The client reads too slowly.')
     }
   }
 
@@ -83,21 +81,27 @@ export function createSession (options: SessionOptions): Session {
 
   async function subscribe (jobId: string, waitMs: number, onJoined = () => {}): Promise<void> {
     const { tenant_id: tenant } = allowed()
+    // It may go while its token is looked at: nobody would leave the room again.
+    if (disposed) throw new HeadwayError('closed', 'The socket is gone.')
     // Again for the same job: a fresh snapshot, in place of the subscription that was.
     const previous = watched.get(jobId)
     if (previous === undefined && watched.size >= subscriptionsMax) {
       throw new HeadwayError('too_many_subscriptions', `A socket watches at most ${subscriptionsMax} jobs; open another one.`)
     }
+    let watching = false
     await new Promise<void>((resolve, reject) => {
       const leave = hub.join(tenant, jobId, {
         joined: onJoined,
         send (text) {
           write(text)
+          watching = true
           resolve()
         },
         ended (why) {
           if (watched.get(jobId) === stop) watched.delete(jobId)
-          if (why !== null) reject(why)
+          if (why === null) return
+          if (watching) session.fail(null, why, jobId)
+          else reject(why)
         }
       }, waitMs)
       const stop = () => {

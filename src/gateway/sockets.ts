@@ -84,7 +84,8 @@ export function createSockets (options: SocketsOptions): Sockets {
     if (!origins.permits(request.headers.origin, request.host)) {
       throw new HeadwayError('forbidden', 'Pages of this origin may not connect; see HEADWAY_ALLOWED_ORIGINS.')
     }
-    const { job_id: jobId, wait_ms: waitMs = 0 } = request.query as SocketQuery
+    const { job_id: jobId, wait_ms: waitMs = 0, ticket } = request.query as SocketQuery
+    if (ticket !== undefined) throw new HeadwayError('unauthorized', 'This version gives out no tickets; send a token.')
     const token = tokenOf(request)
     const identity = token === null ? null : await auth.verify(token)
     if (identity !== null) requireScope(identity, 'jobs:read')

@@ -101,6 +101,8 @@ export interface CloseCode {
 
 /** Why the server closes a socket. */
 export const CLOSE_CODES = {
+  1007: { name: 'invalid_text', reconnect: false, sentence: 'A text frame was not UTF-8.' },
+  1008: { name: 'policy', reconnect: false, sentence: 'Too many fragments, or too many pings at once.' },
   1009: { name: 'too_big', reconnect: false, sentence: 'A frame was larger than allowed.' },
   1011: { name: 'internal', reconnect: true, sentence: 'An error of the server; it is not the client\'s.' },
   1012: { name: 'restarting', reconnect: true, sentence: 'The gateway stops; the reason says when to come back.' },

@@ -1,4 +1,5 @@
-// Every promised bound, with what happens at it. Bytes are UTF-8 bytes.
+// Every promised bound that is fixed, with what happens at it; those that can be set stand in src/config/schema.ts.
+// Bytes are UTF-8 bytes. A test compares the numbers that the Lua scripts have too.
 
 /** One event: a packed line, or the fields of a flat entry. Beyond: refused, event_too_large. */
 export const EVENT_BYTES_MAX = 16_384
@@ -26,14 +27,8 @@ export const JSON_DEPTH_MAX = 16
 /** Any whole number on the wire: Lua prints at most 14 digits exactly. Beyond: refused, invalid_field. */
 export const NUMBER_MAX = 99_999_999_999_999
 
-/** HTTP body. Beyond: 413 body_too_large. */
-export const BODY_BYTES_MAX = 1_048_576
-/** WebSocket frame from a client. Beyond: the socket is closed with 1009. */
-export const FRAME_BYTES_MAX = 65_536
-/** Queued for one socket. Beyond: the socket is behind and later catches up from the log or by a reset. */
-export const SOCKET_QUEUE_BYTES_MAX = 262_144
-/** Jobs that one socket watches. Beyond: error too_many_subscriptions. */
-export const SUBSCRIPTIONS_PER_SOCKET_MAX = 1_000
+/** Queued for one socket that does not read. Beyond: closed with 1013; what it missed is in the snapshot when it comes back. */
+export const SOCKET_QUEUE_BYTES_MAX = 16_777_216
 /** Items of a snapshot, those last logged. The rest is read by pages. */
 export const SNAPSHOT_ITEMS_MAX = 50
 /** How long a subscription may wait for a job that is not registered yet. */
@@ -46,18 +41,9 @@ export const CONFIRM_MS_MAX = 2_000
 /** Rows of a list when `limit` is absent. */
 export const LIST_LIMIT_DEFAULT = 50
 export const LIST_LIMIT_MAX = 500
-/** Ids read for one filtered page. Beyond: a short page with a cursor. */
-export const LIST_SCAN_MAX = 2_000
-/** Jobs at the start of a tenant subscription, the newest. */
-export const TENANT_JOBS_MAX = 200
 
-/** Items of one job. Beyond: unknown items are refused as too_many_items, counters go on. */
-export const ITEMS_PER_JOB_MAX = 100_000
 /** Durations kept of a job; older ones are forgotten. */
 export const DURATION_SAMPLES_MAX = 100
-/** The log of a job; older chunks are dropped and old cursors get a snapshot with reset. */
-export const LOG_EVENTS_MAX = 2_000
-export const LOG_BYTES_MAX = 1_048_576
 
 /** When a rate limit without `retry_at` ends by itself. */
 export const RATE_LIMIT_MS_DEFAULT = 60_000

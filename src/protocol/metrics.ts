@@ -21,6 +21,9 @@ export function jobMetrics (job: StoredJob, nowMs: number): JobMetrics {
   const processingMs = processingTime(job, nowMs)
   const interval = averageInterval(job)
   const eta = estimate(job, counters, processingMs)
+  // Conditions end with the job; its stored fields keep what stood last.
+  const ended = isTerminal(job.state)
+  const limited = job.rate_limited && !ended
   const advances = job.proc_since !== null && eta.eta_ms !== null && eta.eta_ms > 0
   return {
     items_total: counters.items_total,
@@ -37,12 +40,12 @@ export function jobMetrics (job: StoredJob, nowMs: number): JobMetrics {
     throughput_per_min: rounded(interval === null ? null : 60_000 / interval),
     ...eta,
     finish_at: advances ? formatTimestamp(nowMs + eta.eta_ms!) : null,
-    rate_limited: job.rate_limited,
-    retry_at: job.rate_limited && job.retry_at !== null ? formatTimestamp(job.retry_at + job.gap_ms) : null,
-    stalled: job.stalled,
+    rate_limited: limited,
+    retry_at: limited && job.retry_at !== null ? formatTimestamp(job.retry_at + job.gap_ms) : null,
+    stalled: job.stalled && !ended,
     processing_deadline_ms: job.deadline_ms,
     deadline_exceeded: job.deadline_exceeded,
-    deadline_at_risk: job.deadline_ms !== null && !job.deadline_exceeded && !isTerminal(job.state) &&
+    deadline_at_risk: job.deadline_ms !== null && !job.deadline_exceeded && !ended &&
       processingMs + (eta.eta_ms ?? 0) > job.deadline_ms
   }
 }
@@ -103,14 +106,19 @@ function percents (job: StoredJob, counters: EffectiveCounters): { percent_compl
 
 type Estimate = Pick<JobMetrics, 'eta_ms' | 'eta_low_ms' | 'eta_high_ms' | 'eta_confidence' | 'eta_reason'>
 
+const NOTHING_REMAINS: Estimate = { eta_ms: 0, eta_low_ms: 0, eta_high_ms: 0, eta_confidence: 1, eta_reason: 'nothing_remains' }
+const UNKNOWN: Estimate = { eta_ms: null, eta_low_ms: null, eta_high_ms: null, eta_confidence: 0, eta_reason: 'no_samples' }
+
 /**
  * In processing time, so a paused job's estimate is what would remain after a resume. While something remains it is at
  * least 1 ms: 0 says that nothing does.
  */
 function estimate (job: StoredJob, counters: EffectiveCounters, processingMs: number): Estimate {
   const remaining = counters.pending
-  if (remaining === 0 || isTerminal(job.state)) {
-    return { eta_ms: 0, eta_low_ms: 0, eta_high_ms: 0, eta_confidence: 1, eta_reason: 'nothing_remains' }
+  if (isTerminal(job.state)) return NOTHING_REMAINS
+  if (remaining === 0) {
+    // Of what was declared; was it everything? Not while there is no total at all, or items are open.
+    return counters.items_total === 0 || counters.processing + job.counted.pending > 0 ? UNKNOWN : NOTHING_REMAINS
   }
   const interval = averageInterval(job)
   const duration = averageDuration(job)
@@ -121,7 +129,7 @@ function estimate (job: StoredJob, counters: EffectiveCounters, processingMs: nu
   if (duration !== null) {
     return band(job, remaining * duration / Math.max(1, counters.processing), (1 - DECAY ** job.pace.samples) / 2)
   }
-  return { eta_ms: null, eta_low_ms: null, eta_high_ms: null, eta_confidence: 0, eta_reason: 'no_samples' }
+  return UNKNOWN
 }
 
 /** Confidence is the share of the mean that samples have filled; the band goes from ±100 % without it to ±20 % with all of it. */

@@ -42,6 +42,13 @@ t.test('the two commands are on the first screen, each one line, and the second 
   t.match(readFileSync(join(ROOT, '.ci/run'), 'utf8').split('\n'), [/^#!/, /^#/, /^cd /, 'npm ci && npm test'])
 })
 
+t.test('no command trusts the node of the system, which may be one that cannot run TypeScript', async t => {
+  t.match(README, /npx node worker\.ts/)
+  for (const page of ['README.md', 'src/README.md', ...readdirSync(join(ROOT, 'docs')).filter(name => name.endsWith('.md')).map(name => `docs/${name}`)]) {
+    t.notMatch(readFileSync(join(ROOT, page), 'utf8'), /(?<!npx )\bnode [\w./-]+\.ts/, page)
+  }
+})
+
 t.test('the worker in TypeScript does what it seems to do', async t => {
   const { engine, url } = await startEngine(t)
   const file = join(t.testdir({}), 'worker.ts')

@@ -2,7 +2,11 @@
 
 import { request } from 'node:http'
 import { connect } from 'node:net'
+import Fastify from 'fastify'
 import t from 'tap'
+import type { Reach } from '../../src/gateway/reach.ts'
+import { registerWorkerRoutes } from '../../src/gateway/routes/worker-calls.ts'
+import { HeadwayError } from '../../src/protocol/errors.ts'
 import { until } from '../support/wait.ts'
 import { call, Client, privateRedis, startGateway, tokenOf, WORKER_SCOPES } from './support.ts'
 
@@ -65,6 +69,51 @@ t.test('bodies', async t => {
   t.match(await call(`${url}/v1/jobs/j`, 'GET', worker), { status: 200, body: { state: 'running', items_total: 4, items_failed: 0 } }, 'unharmed')
 })
 
+t.test('what a worker is refused tells it of control all the same', async t => {
+  await call(`${url}/v1/jobs`, 'POST', worker, { id: 'held', state: 'running' })
+  await call(`${url}/v1/jobs/held/items/i`, 'PUT', worker, { state: 'processing' })
+  const { body: { request_id: requestId } } = await call(`${url}/v1/jobs/held/control`, 'POST', worker, { action: 'pause' })
+  t.type(requestId, 'string')
+  const open = { state: 'pausing', request_id: requestId }
+  const none = { state: null, request_id: null }
+  const table: [string, string, string, unknown, number, object][] = [
+    ['a schema', 'POST', '/v1/jobs/held/state', { state: 'flying' }, 400, open],
+    ['no JSON', 'POST', '/v1/jobs/held/progress', '{"items', 400, open],
+    ['a body too large', 'POST', '/v1/jobs/held/heartbeat', JSON.stringify({ worker: 'x'.repeat(1_100_000) }), 413, open],
+    ['two ids', 'PUT', '/v1/jobs/held/items/i', { id: 'other', state: 'processing' }, 400, open],
+    ['a registration', 'POST', '/v1/jobs', { id: 'held', items_total: 'many' }, 400, open],
+    ['a registration of no job', 'POST', '/v1/jobs', { id: 'new', items_total: 'many' }, 400, none],
+    ['a registration without an id', 'POST', '/v1/jobs', { items_total: 1 }, 400, none],
+    ['a schema, of no job', 'POST', '/v1/jobs/none/state', { state: 'flying' }, 400, none],
+    ['an id that is none', 'POST', '/v1/jobs/%7Bp1%7D/state', { state: 'running' }, 400, none]
+  ]
+  for (const [what, method, path, body, status, control] of table) {
+    const reply = await call(url + path, method, worker, body)
+    t.equal(reply.status, status, what)
+    t.same(reply.body['control'], control, what)
+  }
+  const user = await call(`${url}/v1/jobs/held/state`, 'POST', await tokenOf(), { state: 'running' })
+  t.equal(user.status, 403)
+  t.same(user.body['control'], none, 'who may not write is told nothing')
+})
+
+t.test('a refusal stays one when control cannot be read', async t => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.decorateRequest('identity', null)
+  app.addHook('onRequest', async request => { request.identity = { tenant_id: 'acme', scopes: new Set(['jobs:write']), expires_at: null } })
+  const away = async () => { throw new HeadwayError('redis_unavailable', 'away') }
+  registerWorkerRoutes(app, {
+    engine: {
+      submit: async () => ({ outcome: 'refused', code: 'invalid_transition', detail: 'no', state: 'pausing', allowed: ['paused'] }),
+      readJob: away
+    } as unknown as Reach
+  })
+  const reply = await app.inject({ method: 'POST', url: '/v1/jobs/j/state', payload: { state: 'running' } })
+  t.equal(reply.statusCode, 409)
+  t.match(reply.json(), { code: 'invalid_transition', control: { state: 'pausing', request_id: null } })
+})
+
 t.test('what is let through, cut or dropped', async t => {
   const reply = await call(`${url}/v1/jobs`, 'POST', worker, {
     id: 'a:log', items_total: 1, title: `tab\tnewline\npercent%25 ${'é'.repeat(600)}`, tenant_id: 'rival', flavour: 'new', metadata: { n: [1, { deep: true }] }
@@ -89,6 +138,7 @@ t.test('handshakes', async t => {
     ['a wait that is too long', `/?job_id=j&wait_ms=60001&token=${worker}`, 400, 'invalid_field'],
     ['a wait that is no number', `/?job_id=j&wait_ms=soon&token=${worker}`, 400, 'invalid_field'],
     ['an unknown job', `/?job_id=none&token=${worker}`, 404, 'unknown_job'],
+    ['a ticket, which this version does not give', '/?job_id=j&ticket=abc', 401, 'unauthorized'],
     ['another path', `/v1/jobs?token=${worker}`, 404, 'not_found'],
     ['no path at all', `/nowhere?token=${worker}`, 404, 'not_found']
   ]

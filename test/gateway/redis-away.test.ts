@@ -36,6 +36,7 @@ t.test('away and back', async t => {
   })
   await until(async () => (await call(`${url}/v1/jobs`, 'POST', token, { id: 'new', items_total: 1 })).status < 300, { what: 'writes again', timeout_ms: 20_000, interval_ms: 100 })
   t.match(await call(`${url}/v1/jobs/watched`, 'GET', token), { status: 404 }, 'this Redis kept nothing')
+  t.match(await client.hear(({ type, id }) => type === 'error' && id === null, 'the job is lost'), { code: 'unknown_job', job_id: 'watched' })
   t.equal(client.closed, null)
   client.socket.close()
 })

@@ -6,6 +6,7 @@ import type { FeedMessage, JobRead } from '../../src/engine/engine.ts'
 import { createRoom, type Room } from '../../src/gateway/room.ts'
 import type { Member } from '../../src/gateway/seats.ts'
 import { HeadwayError } from '../../src/protocol/errors.ts'
+import type { JobState } from '../../src/protocol/states.ts'
 import { until } from '../support/wait.ts'
 import { REGISTRATION, storedItem, storedJob } from './stored.ts'
 
@@ -91,11 +92,12 @@ function setUp () {
   return { engine, room, nextRead, settled, emptied: () => emptied }
 }
 
-async function liveRoom (seq = 1, rev = 1) {
+async function liveRoom (seq = 1, rev = 1, state: JobState = 'running') {
   const set = setUp()
   const first = watcher()
   const leave = set.room.join(first, 0)
-  ;(await set.nextRead(1)).resolve(readAt(seq, rev))
+  const read = readAt(seq, rev)
+  ;(await set.nextRead(1)).resolve({ ...read, job: { ...read.job, state } })
   await set.settled()
   first.heard.length = 0
   return { ...set, first, leave }
@@ -256,14 +258,33 @@ t.test('progress alone: once, and not when nothing that shows has moved', async 
   t.same(first.heard, ['p1'])
 })
 
-t.test('a job that leaves Redis ends the room quietly', async t => {
-  const { engine, first, emptied } = await liveRoom(1, 1)
+t.test('a job that leaves Redis after its end ends the room quietly', async t => {
+  const { engine, first, emptied } = await liveRoom(1, 1, 'completed')
   engine.publish({ type: 'gone', tenant_id: 'acme', job_id: 'j', epoch: EPOCH - 1, rev: 9 })
   t.equal(first.why, undefined, 'that was the run before')
   engine.publish({ type: 'gone', tenant_id: 'acme', job_id: 'j', epoch: EPOCH, rev: 1 })
   t.equal(first.why, null)
   t.same(first.heard, [])
   t.equal(emptied(), 1)
+})
+
+t.test('a job that vanishes unfinished is told to those who watch it', async t => {
+  const left = await liveRoom(1, 1)
+  left.engine.publish({ type: 'gone', tenant_id: 'acme', job_id: 'j', epoch: EPOCH, rev: 1 })
+  t.equal(left.first.why?.code, 'unknown_job', 'gone, and its end was not heard')
+
+  const lost = await liveRoom(1, 1)
+  void lost.room.recheck()
+  ;(await lost.nextRead(2)).resolve(null)
+  await lost.settled()
+  t.equal(lost.first.why?.code, 'unknown_job', 'read again, and not there')
+  t.equal(lost.emptied(), 1)
+
+  const ended = await liveRoom(1, 1, 'failed')
+  void ended.room.recheck()
+  ;(await ended.nextRead(2)).resolve(null)
+  await ended.settled()
+  t.equal(ended.first.why, null, 'its end was heard')
 })
 
 t.test('an unknown job: at once, or after the time to wait', async t => {

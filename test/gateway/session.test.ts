@@ -1,9 +1,12 @@
 // When the server ends a socket by itself, and how many it takes.
 
 import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
+import type { Hub } from '../../src/gateway/hub.ts'
+import { createSession } from '../../src/gateway/session.ts'
 import { createTokenBucket } from '../../src/gateway/token-bucket.ts'
-import { Client, privateRedis, startGateway, tokenOf } from './support.ts'
+import { call, Client, privateRedis, startGateway, tokenOf, WORKER_SCOPES } from './support.ts'
 
 // Each waits for a clock of its own.
 t.jobs = 6
@@ -40,6 +43,46 @@ t.test('a token that ends, and one that is refreshed in time', async t => {
   kept.socket.close()
 })
 
+t.test('what follows an authenticate at once waits for it, in order', async t => {
+  const { url } = await startGateway(t, redis)
+  await call(`${url}/v1/jobs`, 'POST', await tokenOf({ scope: WORKER_SCOPES }), { id: 'j', items_total: 1 })
+  const client = await new Client(`${url}/v1/ws`).open()
+  client.say({ action: 'authenticate', token: await tokenOf(), id: '1' })
+  client.say({ action: 'ping', id: '2' })
+  client.say({ action: 'authenticate', token: await tokenOf(), id: '3' })
+  client.say({ action: 'ping', id: '4' })
+  client.say({ action: 'subscribe', job_id: 'j', id: '5' })
+  t.match(await client.of('job.snapshot'), { job_id: 'j' })
+  t.same(client.messages.slice(0, 5).map(({ type, id }) => `${type} ${String(id)}`), ['ack 1', 'pong 2', 'ack 3', 'pong 4', 'ack 5'])
+  client.socket.close()
+  const stranger = await new Client(`${url}/v1/ws`).open()
+  stranger.say({ action: 'authenticate', token: 'nonsense', id: '1' })
+  stranger.say({ action: 'ping', id: '2' })
+  t.match(await stranger.end(), { code: 4401 })
+  t.same(stranger.messages.map(({ id }) => id), ['1'], 'nothing is done for a token that is refused')
+})
+
+t.test('a socket that goes while its token is looked at watches nothing', async t => {
+  let join = 0
+  const hub = { join: () => { join++; return () => {} } } as unknown as Hub
+  const identity = { tenant_id: 'acme', scopes: new Set(['jobs:read']), expires_at: null }
+  const session = createSession({
+    hub,
+    auth: { verify: async () => identity },
+    bucket: { take: () => true },
+    ping_interval_ms: 1_000,
+    subscriptions_max: 1,
+    identity: null,
+    onMessage () {},
+    onClosed () {}
+  })
+  const authenticated = session.authenticate('token')
+  session.dispose()
+  await authenticated
+  await t.rejects(session.subscribe('j', 0), { code: 'closed' })
+  t.equal(join, 0)
+})
+
 t.test('pings: an answer keeps the socket, two missed end it', async t => {
   const { url } = await startGateway(t, redis, { HEADWAY_PING_INTERVAL_MS: '100' })
   const token = await tokenOf()
@@ -65,6 +108,17 @@ t.test('more sockets than allowed', async t => {
   const again = await new Client(`${url}/v1/ws?token=${token}`).open()
   again.socket.close()
   clients[1]?.socket.close()
+})
+
+t.test('a port that is taken is named with its setting', async t => {
+  const taken = createServer().listen(0, '127.0.0.1')
+  await once(taken, 'listening')
+  t.teardown(() => { taken.close() })
+  const port = String((taken.address() as AddressInfo).port)
+  for (const name of ['WEBSOCKET_PORT', 'HEADWAY_INTERNAL_PORT']) {
+    const error = await startGateway(t, redis, { [name]: port }).catch((thrown: unknown) => thrown)
+    t.match(error, { name: 'HeadwayError', code: 'invalid_config', temporary: false, message: new RegExp(`${port}.*${name}`) })
+  }
 })
 
 t.test('the bucket', async t => {

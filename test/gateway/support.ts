@@ -59,11 +59,11 @@ export async function startGateway (t: Test, redis: RedisServer, env: Environmen
   const engine = createEngine({ ...engineOptions(config), log })
   await engine.start()
   const gateway = createGateway({ engine, config, log })
-  const { port, internal_port: internalPort } = await gateway.start()
   t.teardown(async () => {
     await gateway.stop()
     await engine.stop()
   })
+  const { port, internal_port: internalPort } = await gateway.start()
   return { engine, gateway, url: `http://127.0.0.1:${port}`, internal_url: `http://127.0.0.1:${internalPort}`, logged }
 }
 

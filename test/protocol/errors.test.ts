@@ -39,6 +39,6 @@ t.test('codes have the statuses of the contract', async (t) => {
 t.test('every close code of the contract says whether to come back', async (t) => {
   const reconnects = Object.fromEntries(Object.entries(CLOSE_CODES).map(([code, { reconnect }]) => [code, reconnect]))
   t.strictSame(reconnects, {
-    1009: false, 1011: true, 1012: true, 1013: true, 4400: false, 4401: false, 4403: false, 4408: true, 4429: true
+    1007: false, 1008: false, 1009: false, 1011: true, 1012: true, 1013: true, 4400: false, 4401: false, 4403: false, 4408: true, 4429: true
   })
 })

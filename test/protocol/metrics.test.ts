@@ -132,6 +132,17 @@ t.test('eta is 0 when nothing remains and on every terminal job', async (t) => {
   for (const state of ['completed', 'canceled', 'failed'] as const) t.match(jobMetrics(sampleJob({ state, pace: known }), T0), nothing, state)
 })
 
+t.test('eta is not known while the total is not, or while more is at work than was declared', async (t) => {
+  const unknown = { eta_ms: null, eta_low_ms: null, eta_high_ms: null, eta_confidence: 0, eta_reason: 'no_samples', finish_at: null }
+  const open = { items_total: 0 }
+  t.match(jobMetrics(sampleJob(open), T0), unknown, 'nothing was declared')
+  t.match(jobMetrics(sampleJob({ ...open, counted: counted({ completed: 3, processing: 1 }), pace: known }), T0), unknown, 'one at work')
+  t.match(jobMetrics(sampleJob({ ...open, counted: counted({ completed: 3, pending: 1 }), pace: known }), T0), unknown, 'one waits')
+  t.match(jobMetrics(sampleJob({ items_total: 3, counted: counted({ completed: 3, processing: 1 }), pace: known }), T0), unknown, 'one too many')
+  t.match(jobMetrics(sampleJob({ ...open, reported: reported({ completed: 3 }) }), T0), { eta_ms: 0, eta_reason: 'nothing_remains' })
+  t.match(jobMetrics(sampleJob({ ...open, state: 'completed' }), T0), { eta_ms: 0, eta_reason: 'nothing_remains' })
+})
+
 t.test('the eta of a paused job is what would remain after a resume', async (t) => {
   const paused = sampleJob({
     state: 'paused', items_total: 10, counted: counted({ completed: 7 }), proc_ms: 10_400, proc_since: null, pace: known
@@ -154,6 +165,11 @@ t.test('conditions are shown in wall time', async (t) => {
     rate_limited: true, retry_at: new Date(T0 + 1_250).toISOString(), stalled: true
   })
   t.equal(jobMetrics(sampleJob({ retry_at: T0 }), T0).retry_at, null, 'no condition, no time')
+  for (const state of ['completed', 'canceled', 'failed'] as const) {
+    t.match(jobMetrics(sampleJob({ state, rate_limited: true, retry_at: T0 + 1_000, stalled: true }), T0), {
+      rate_limited: false, retry_at: null, stalled: false
+    }, `${state}: conditions end with the job`)
+  }
 })
 
 t.test('metrics are a function: they change nothing and depend on nothing else', async (t) => {

@@ -3,6 +3,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HeadwayError } from '../../protocol/errors.ts'
+import { isId } from '../../protocol/ids.ts'
 import { CONFIRM_MS_MAX } from '../../protocol/limits.ts'
 import { itemParams, type ItemParams, jobParams, type JobParams } from '../../protocol/schema/queries.ts'
 import {
@@ -13,7 +14,7 @@ import type { JobState } from '../../protocol/states.ts'
 import { jobView } from '../../protocol/view.ts'
 import type { WorkerEvent } from '../../protocol/worker-events.ts'
 import { identityOf } from '../guard.ts'
-import { sendProblem } from '../problem.ts'
+import { answerError, sendProblem, toHeadwayError } from '../problem.ts'
 import type { Reach } from '../reach.ts'
 import { correlationOf, sendUnconfirmed, statusUrl } from './replies.ts'
 
@@ -36,54 +37,72 @@ export function registerWorkerRoutes (app: FastifyInstance, { engine }: { engine
       sendUnconfirmed(reply, event.job, { control: NO_CONTROL })
     } else {
       const error = new HeadwayError(result.code, result.detail, { allowed: result.allowed })
-      sendProblem(reply, error, { control: result.state === null ? NO_CONTROL : await controlOf(event) })
+      sendProblem(reply, error, { control: result.state === null ? NO_CONTROL : await controlOf(event.tenant, event.job, result.state) })
     }
     return null
   }
 
-  /** A refusal does not say which request is open, so the job is read: refusals are rare. */
-  async function controlOf ({ tenant, job: id }: WorkerEvent): Promise<Control> {
-    const read = await engine.readJob(tenant, id)
-    return read === null ? NO_CONTROL : { state: read.job.state, request_id: read.job.control.id }
+  /**
+   * A refusal does not say which request is open, so the job is read: refusals are rare.
+   * @param state when the job cannot be read
+   */
+  async function controlOf (tenant: string, id: string, state: JobState | null = null): Promise<Control> {
+    try {
+      const read = await engine.readJob(tenant, id)
+      return read === null ? NO_CONTROL : { state: read.job.state, request_id: read.job.control.id }
+    } catch {
+      return { state, request_id: null }
+    }
+  }
+
+  /** What was refused before it came to a submission: a body that its schema or the parser does not take, and so on. */
+  async function errorHandler (error: unknown, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { id = (request.body as { id?: unknown } | null | undefined)?.id } = request.params as { id?: unknown }
+    const { identity } = request
+    const { status } = toHeadwayError(error)
+    // Who may not ask is told nothing, and Redis that does not answer is not asked again.
+    const told = identity !== null && isId(id) && status !== 403 && status < 500
+    return answerError(error, request, reply, { control: told ? await controlOf(identity.tenant_id, id) : NO_CONTROL })
   }
 
   function addressOf (request: FastifyRequest, job: string) {
     return { tenant: identityOf(request).tenant_id, job, cid: correlationOf(request) }
   }
 
-  app.post<{ Body: RegisterBody }>('/v1/jobs', { config, schema: { body: registerBody } }, async (request, reply) => {
+  app.post<{ Body: RegisterBody }>('/v1/jobs', { config, errorHandler, schema: { body: registerBody } }, async (request, reply) => {
     const { id, ...data } = request.body
     const address = addressOf(request, id)
     const answer = await submit(reply, { ...address, type: 'job.register', data: data as Given<'job.register'> })
     if (answer === null) return reply
-    const read = await engine.readJob(address.tenant, id)
+    // It is registered, whether it can be read back or not.
+    const read = await engine.readJob(address.tenant, id).catch(() => null)
     return reply.code(answer.effect === 'applied' ? 201 : 200).header('location', statusUrl(id))
       .send({ ...answer, job: read === null ? null : jobView(read.job, read.registration, read.now_ms) })
   })
 
   app.post<{ Params: JobParams, Body: StateBody }>('/v1/jobs/:id/state', {
-    config, schema: { params: jobParams, body: stateBody }
+    config, errorHandler, schema: { params: jobParams, body: stateBody }
   }, async (request, reply) => {
     const data = request.body as Given<'job.state'>
     return await submit(reply, { ...addressOf(request, request.params.id), type: 'job.state', data }) ?? reply
   })
 
   app.post<{ Params: JobParams, Body: ProgressBody }>('/v1/jobs/:id/progress', {
-    config, schema: { params: jobParams, body: progressBody }
+    config, errorHandler, schema: { params: jobParams, body: progressBody }
   }, async (request, reply) => {
     const data = request.body as Given<'job.progress'>
     return await submit(reply, { ...addressOf(request, request.params.id), type: 'job.progress', data }) ?? reply
   })
 
   app.post<{ Params: JobParams, Body: HeartbeatBody }>('/v1/jobs/:id/heartbeat', {
-    config, schema: { params: jobParams, body: heartbeatBody }
+    config, errorHandler, schema: { params: jobParams, body: heartbeatBody }
   }, async (request, reply) => {
     const data = request.body as Given<'job.heartbeat'>
     return await submit(reply, { ...addressOf(request, request.params.id), type: 'job.heartbeat', data }) ?? reply
   })
 
   app.put<{ Params: ItemParams, Body: ItemBody }>('/v1/jobs/:id/items/:item_id', {
-    config, schema: { params: itemParams, body: itemBody }
+    config, errorHandler, schema: { params: itemParams, body: itemBody }
   }, async (request, reply) => {
     const { id, item_id: itemId } = request.params
     if (request.body.id !== undefined && request.body.id !== itemId) {
