@@ -65,36 +65,39 @@ function loginOf (username: string | undefined, password: string | undefined): {
   }
 }
 
+const SENTINEL = /^redis(?<tls>s?)\+sentinel:\/\/(?:(?<username>[^:@]*):(?<password>[^@]*)@)?(?<nodes>[^/]+)\/(?<name>.+)$/
+const CLUSTER = /^redis(?<tls>s?)(?:\+cluster)?:\/\/(?:(?<username>[^:@]*):(?<password>[^@]*)@)?(?<nodes>.+?)\/?$/
+
 function targetOf (url: string): Target {
-  const sentinel = /^rediss?\+sentinel:\/\/(?:([^:@]*):([^@]*)@)?([^/]+)\/(.+)$/.exec(url)
+  const sentinel = SENTINEL.exec(url)?.groups
   if (sentinel) {
-    const [, username, password, nodes, name] = sentinel as unknown as [string, string?, string?, string?, string?]
-    const sentinels = (nodes as string).split(',').map((node) => nodeOf(node, url))
-    const login = loginOf(username, password)
-    return {
-      topology: 'single',
-      make: (options) => new Redis({ ...options, ...login, retryStrategy: retryDelay, sentinels, name: name as string, ...(url.startsWith('rediss') ? { tls: {} } : {}) })
-    }
+    const { tls, username, password, nodes = '', name = '' } = sentinel
+    const sentinels = nodes.split(',').map((node) => nodeOf(node, url))
+    const fixed = { ...loginOf(username, password), ...(tls ? { tls: {} } : {}), sentinels, name, retryStrategy: retryDelay }
+    return { topology: 'single', make: (options) => new Redis({ ...options, ...fixed }) }
   }
-  const cluster = /^redis(s?)(?:\+cluster)?:\/\/(?:([^:@]*):([^@]*)@)?(.+?)\/?$/.exec(url)
-  if (!cluster) throw new HeadwayError('invalid_field', `REDIS_URL must begin with redis://, rediss://, redis+cluster:// or redis+sentinel://: ${redacted(url)}`)
-  if (url.includes(',') || url.includes('+cluster')) {
-    const [, tls, username, password, list] = cluster as unknown as [string, string, string?, string?, string?]
-    const nodes = (list as string).split(',').map((node) => nodeOf(node.replace(/^rediss?:\/\/(?:[^@]*@)?/, ''), url))
-    const login = { ...loginOf(username, password), ...(tls ? { tls: {} } : {}) }
-    return {
-      topology: 'cluster',
-      make: ({ enableOfflineQueue, ...options }) => new Cluster(nodes, {
-        redisOptions: { ...options, ...login },
-        ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
-        clusterRetryStrategy: retryDelay,
-        shardedSubscribers: true,
-        slotsRefreshTimeout: 2000,
-        retryDelayOnTryAgain: 50
-      })
-    }
+  const cluster = CLUSTER.exec(url)?.groups
+  if (!cluster) {
+    const known = 'redis://, rediss://, redis+cluster:// or redis+sentinel://'
+    throw new HeadwayError('invalid_field', `REDIS_URL must begin with ${known}: ${redacted(url)}`)
   }
-  return { topology: 'single', make: (options) => new Redis(url, { ...options, retryStrategy: retryDelay }) }
+  if (!url.includes(',') && !url.includes('+cluster')) {
+    return { topology: 'single', make: (options) => new Redis(url, { ...options, retryStrategy: retryDelay }) }
+  }
+  const { tls, username, password, nodes = '' } = cluster
+  const startupNodes = nodes.split(',').map((node) => nodeOf(node.replace(/^rediss?:\/\/(?:[^@]*@)?/, ''), url))
+  const login = { ...loginOf(username, password), ...(tls ? { tls: {} } : {}) }
+  return {
+    topology: 'cluster',
+    make: ({ enableOfflineQueue, ...options }) => new Cluster(startupNodes, {
+      redisOptions: { ...options, ...login },
+      ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
+      clusterRetryStrategy: retryDelay,
+      shardedSubscribers: true,
+      slotsRefreshTimeout: 2000,
+      retryDelayOnTryAgain: 50
+    })
+  }
 }
 
 /** @throws HeadwayError invalid_field when the URL cannot be read */
