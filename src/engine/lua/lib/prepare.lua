@@ -116,7 +116,6 @@ local function prepare_job(job, outbox_id)
   tenant_line(job[J_TENANT], 'u\t' .. job[J_ID] .. '\t' .. epoch .. '\t' .. header)
 end
 
-
 local outbox_id = sink and not outbox_full and ('%d'):format(R.change + 1) or nil
 for at = 1, #R.order do
   local job = R.order[at]
