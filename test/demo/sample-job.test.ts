@@ -95,7 +95,8 @@ t.test('a worker that has to go while its job is paused says that the job has fa
   const { engine, run } = await startEngine(t)
   const files = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`file-${n}`, 'x'.repeat(900)]))
   const { ended, stop } = await run('left', t.testdir(files))
-  await until(async () => await engine.readJob(TENANT, 'left'), { what: 'the job is known' })
+  // A pause of a job that is still pending needs no worker: it would be paused at once, unacknowledged.
+  await until(async () => (await engine.readJob(TENANT, 'left'))?.job.state === 'running', { what: 'the worker has begun' })
   const paused = await engine.submit({ type: 'job.control', tenant: TENANT, job: 'left', data: { action: 'pause' } })
   t.match(paused, { outcome: 'ok' })
   await until(async () => (await engine.readJob(TENANT, 'left'))?.job.state === 'paused', { what: 'the worker has obeyed' })
