@@ -1,21 +1,21 @@
-// Watches jobs of one Headway over one socket. Composition: connection (socket), watches (jobs), requests (control).
+// Watches jobs of one Headway over one socket. Composition: connection (socket), subscriptions (jobs), requests (control).
 //
-// After every (re)connection each watch subscribes anew and gets a fresh snapshot. A watch ends by itself with its job's
-// final event. The socket is opened for the first watch or control call and closed shortly after the last.
+// After every reconnection each watch goes on where it was, or gets a fresh snapshot when it cannot. It ends by itself with
+// its job's final event. The socket is opened for the first watch or control call and closed shortly after the last.
 
-import { ERRORS, HeadwayError, isErrorCode } from '../protocol/errors.ts'
+import { HeadwayError } from '../protocol/errors.ts'
 import type { AckMessage, ErrorMessage, JobMessage, ServerMessage } from '../protocol/messages.ts'
 import type { ControlAction } from '../protocol/states.ts'
-import { createBackoff } from './backoff.ts'
 import { createConnection } from './connection.ts'
 import type { ControlResult } from './events.ts'
 import { createHttp, HttpError } from './http.ts'
 import type { Http } from './http.ts'
-import { REAL_CLOCK } from './platform.ts'
-import type { Clock, SocketFactory, TokenSource } from './platform.ts'
-import { createRequests, toError } from './requests.ts'
-import { createHandle, createWatch } from './watch.ts'
-import type { JobWatch, Watch } from './watch.ts'
+import { REAL_CLOCK, REAL_WAKE } from './platform.ts'
+import type { Clock, SocketFactory, TokenSource, WakeSource } from './platform.ts'
+import { createRequests } from './requests.ts'
+import { createSubscriptions } from './subscriptions.ts'
+import type { WatchOptions } from './subscriptions.ts'
+import type { JobWatch } from './watch.ts'
 
 export interface ClientOptions {
   /** Address of the gateways, `https://host` or `wss://host`, a path before `/v1` included. */
@@ -29,14 +29,13 @@ export interface ClientOptions {
   fetch?: typeof globalThis.fetch
   clock?: Clock
   random?: () => number
+  /** Default: the network is back, or the page visible again. */
+  onWake?: WakeSource
 }
 
 export interface Client extends Http {
-  /**
-   * Watches a job until its end. Several calls for a job share one subscription.
-   * @param options.wait_ms how long a job that is not registered yet is waited for, at most 60,000; default 0
-   */
-  watch (jobId: string, options?: { wait_ms?: number }): JobWatch
+  /** Watches a job until its end. Several calls for a job share one subscription. */
+  watch (jobId: string, options?: WatchOptions): JobWatch
   /** Each resolves with the effect. @throws HeadwayError invalid_transition, forbidden, unknown_job, unconfirmed, … */
   pause (jobId: string, reason?: string): Promise<ControlResult>
   resume (jobId: string, reason?: string): Promise<ControlResult>
@@ -53,12 +52,10 @@ const STOPPING_STATUS: readonly number[] = [401, 403]
 
 /** @throws TypeError when the URL cannot be read */
 export function createClient (options: ClientOptions): Client {
-  const { getToken, clock = REAL_CLOCK, random = Math.random, onListenerError = console.error } = options
+  const { getToken, clock = REAL_CLOCK, random = Math.random, onWake = REAL_WAKE, onListenerError = console.error } = options
   const { fetch = globalThis.fetch.bind(globalThis), WebSocket: Socket = globalThis.WebSocket as unknown as SocketFactory } = options
   const base = baseOf(options.url)
   const http = createHttp({ base, getToken, fetch })
-  const watches = new Map<string, { watch: Watch, handles: number }>()
-  const gaps = createBackoff({ random })
   const tag = `c${random().toString(36).slice(2, 10)}`
   let requestCount = 0
   let linger: unknown
@@ -70,89 +67,48 @@ export function createClient (options: ClientOptions): Client {
     Socket,
     clock,
     random,
+    onWake,
     ask,
     onOpen () {
-      for (const { watch } of watches.values()) subscribe(watch)
+      subscriptions.subscribeAll()
       requests.sendAll()
     },
     onMessage: receive,
     onDown () {
-      for (const { watch } of watches.values()) interrupt(watch)
+      subscriptions.interrupt()
       requests.interrupt()
     },
     onRefused (why) {
-      for (const { watch } of watches.values()) watch.refuse(why)
+      subscriptions.refuse(why)
       requests.refuse(why)
     }
   })
-  const requests = createRequests({ send: connection.send, clock, onEmpty: settleConnection })
-
+  const { send } = connection
   const nextId = (): string => `${tag}-${++requestCount}`
+  const requests = createRequests({ send, clock, onEmpty: settleConnection })
+  const subscriptions = createSubscriptions({
+    send, isOpen: () => connection.isOpen, nextId, clock, random, report: onListenerError, onChange: settleConnection
+  })
 
   /** Opens the connection while somebody needs it, and closes it a little after nobody does. */
   function settleConnection (): void {
     clock.clearTimeout(linger)
     if (closed) return
-    const wanted = requests.size > 0 || [...watches.values()].some(({ watch }) => watch.active)
-    if (wanted) connection.open()
+    if (requests.size > 0 || subscriptions.active() !== undefined) connection.open()
     else linger = clock.setTimeout(() => connection.close(), LINGER_MS)
   }
 
-  function subscribe (watch: Watch): void {
-    if (!watch.active) return
-    watch.synced = false
-    watch.request = nextId()
-    const { job_id: jobId, wait_ms: waitMs } = watch
-    connection.send({ action: 'subscribe', job_id: jobId, id: watch.request, ...(waitMs > 0 ? { wait_ms: waitMs } : {}) })
-  }
-
-  function unsubscribe (watch: Watch): void {
-    clock.clearTimeout(watch.retry)
-    watch.request = null
-    connection.send({ action: 'unsubscribe', job_id: watch.job_id })
-  }
-
-  function interrupt (watch: Watch): void {
-    clock.clearTimeout(watch.retry)
-    watch.interrupt()
-  }
-
-  /** The position is lost or the server could not: again, a little later. */
-  function subscribeLater (watch: Watch): void {
-    interrupt(watch)
-    unsubscribe(watch)
-    watch.retry = clock.setTimeout(() => { if (connection.isOpen) subscribe(watch) }, gaps.next())
-  }
-
   function receive (message: ServerMessage): void {
-    if (isAnswer(message)) return answer(message)
-    if (!('job_id' in message) || !('seq' in message)) return // pong, and what this version does not know
-    const watch = watches.get(message.job_id)?.watch
-    if (watch === undefined) return
-    const verdict = watch.receive(message as JobMessage)
-    if (verdict === 'gap') {
-      subscribeLater(watch)
-    } else if (verdict === 'ended') {
-      unsubscribe(watch)
-      settleConnection()
-    } else if (verdict === 'applied' && message.type === 'job.snapshot') {
-      gaps.reset()
+    if (isAnswer(message)) {
+      if (!requests.settle(message)) subscriptions.answer(message)
+    } else if ('job_id' in message && 'seq' in message) { // not a pong, nor what this version does not know
+      subscriptions.receive(message as JobMessage)
     }
-  }
-
-  /** An error that answers no request is about the subscription of its job. */
-  function answer (message: AckMessage | ErrorMessage): void {
-    if (requests.settle(message) || message.type === 'ack' || message.job_id === undefined) return
-    const watch = watches.get(message.job_id)?.watch
-    if (watch === undefined || !watch.active || (message.id !== null && message.id !== watch.request)) return
-    if (isErrorCode(message.code) && ERRORS[message.code].temporary) return subscribeLater(watch)
-    watch.refuse(toError(message))
-    settleConnection()
   }
 
   /** Why was the socket refused? */
   async function ask (): Promise<{ refused: HeadwayError } | { wait_ms: number }> {
-    const watch = [...watches.values()].map(({ watch }) => watch).find(({ active }) => active)
+    const watch = subscriptions.active()
     const jobId = watch?.job_id ?? requests.job_id
     if (jobId === null) return { wait_ms: 0 }
     const given = new AbortController()
@@ -180,31 +136,12 @@ export function createClient (options: ClientOptions): Client {
     return result
   }
 
-  /** A watch that has ended is not shared: watching again begins anew. */
-  function entryOf (jobId: string, waitMs: number): { watch: Watch, handles: number } {
-    const known = watches.get(jobId)
-    if (known?.watch.active) return known
-    const entry = { watch: createWatch(jobId, waitMs, onListenerError), handles: 0 }
-    watches.set(jobId, entry)
-    if (connection.isOpen) subscribe(entry.watch)
-    return entry
-  }
-
   return {
     ...http,
 
-    watch (jobId, { wait_ms: waitMs = 0 } = {}) {
+    watch (jobId, options = {}) {
       if (closed) throw new HeadwayError('closed', `job ${jobId} cannot be watched: the client is closed`)
-      const entry = entryOf(jobId, waitMs)
-      entry.handles++
-      settleConnection()
-      return createHandle(entry.watch, () => {
-        if (--entry.handles > 0) return
-        if (entry.watch.active) unsubscribe(entry.watch)
-        entry.watch.close()
-        if (watches.get(jobId) === entry) watches.delete(jobId)
-        settleConnection()
-      })
+      return subscriptions.watch(jobId, options)
     },
 
     pause: (jobId, reason) => control('pause', jobId, reason),
@@ -216,11 +153,7 @@ export function createClient (options: ClientOptions): Client {
       closed = true
       clock.clearTimeout(linger)
       connection.close()
-      for (const { watch } of watches.values()) {
-        clock.clearTimeout(watch.retry)
-        watch.close()
-      }
-      watches.clear()
+      subscriptions.close()
       requests.refuse(new HeadwayError('closed', 'the client was closed'))
     }
   }

@@ -2,12 +2,13 @@
 //
 // A browser does not show why an upgrade was refused, so after a failed open the same question is asked by HTTP. What a
 // close code means for the client stands in CLOSE_CODES; a code that is not there (1006: the line was cut) means come back.
+// A time that the server chose is waited for; one that only jitter chose is cut short when the network or the user is back.
 
 import { CLOSE_CODES, HeadwayError } from '../protocol/errors.ts'
 import type { CloseCode, ErrorCode } from '../protocol/errors.ts'
 import type { ClientMessage, ServerMessage } from '../protocol/messages.ts'
 import { createBackoff } from './backoff.ts'
-import type { Clock, SocketFactory, SocketLike, TokenSource } from './platform.ts'
+import type { Clock, SocketFactory, SocketLike, TokenSource, WakeSource } from './platform.ts'
 
 export interface ConnectionParams {
   /** ws: or wss: */
@@ -16,6 +17,7 @@ export interface ConnectionParams {
   Socket: SocketFactory
   clock: Clock
   random: () => number
+  onWake: WakeSource
   onOpen: () => void
   onMessage: (message: ServerMessage) => void
   /** An open socket is gone, or a try has failed; another try follows. */
@@ -48,7 +50,7 @@ const BUSY_WAIT_MS = 1000
 const ERROR_OF_CLOSE: Record<number, ErrorCode> = { 1009: 'frame_too_large', 4400: 'malformed_message', 4401: 'unauthorized', 4403: 'forbidden' }
 
 export function createConnection (params: ConnectionParams): Connection {
-  const { url, getToken, Socket, clock, random, onOpen, onMessage, onDown, onRefused, ask } = params
+  const { url, getToken, Socket, clock, random, onWake, onOpen, onMessage, onDown, onRefused, ask } = params
   const backoff = createBackoff({ random })
   let wanted = false
   let socket: SocketLike | null = null
@@ -57,6 +59,11 @@ export function createConnection (params: ConnectionParams): Connection {
   /** Each try has its number: what belongs to an older one comes too late. */
   let attempt = 0
   let timer: unknown
+  /** Waits for the next try, and only jitter says how long. */
+  let idle = false
+  /** A ping is on its way. */
+  let asked = false
+  let stopWaking = (): void => {}
 
   function setTimer (callback: () => void, ms: number): void {
     clock.clearTimeout(timer)
@@ -65,6 +72,7 @@ export function createConnection (params: ConnectionParams): Connection {
 
   async function connect (): Promise<void> {
     const current = ++attempt
+    idle = false
     try {
       token = await getToken()
     } catch {
@@ -95,15 +103,30 @@ export function createConnection (params: ConnectionParams): Connection {
 
   /** The line lives: wait for the next silence. */
   function listen (current: number): void {
-    setTimer(() => {
-      send({ action: 'ping' })
-      setTimer(() => lost(current, 1006, ''), PONG_MS_MAX)
-    }, QUIET_MS)
+    asked = false
+    setTimer(() => check(current), QUIET_MS)
+  }
+
+  /** Asked once, however often: or a dead line would get its time again and again. */
+  function check (current: number): void {
+    if (asked) return
+    asked = true
+    send({ action: 'ping' })
+    setTimer(() => lost(current, 1006, ''), PONG_MS_MAX)
+  }
+
+  function wake (): void {
+    if (opened) return check(attempt)
+    if (!idle) return
+    clock.clearTimeout(timer)
+    backoff.reset()
+    void connect()
   }
 
   /** Forgets the socket. Its close frame may take minutes on a dead line, so nobody waits for it. */
   function drop (): void {
     attempt++
+    idle = false
     clock.clearTimeout(timer)
     if (socket !== null) {
       socket.onopen = socket.onmessage = socket.onclose = null
@@ -153,12 +176,18 @@ export function createConnection (params: ConnectionParams): Connection {
 
   /** @param exactMs chosen by the server, which spreads its clients itself */
   function retry (waitMs: number, exactMs: number | null = null): void {
-    setTimer(() => { void connect() }, exactMs ?? Math.max(waitMs, backoff.next()))
+    idle = waitMs === 0 && exactMs === null
+    setTimer(() => { void connect() }, exactMs ?? backoff.next(waitMs))
+  }
+
+  function stop (): void {
+    wanted = false
+    stopWaking()
+    drop()
   }
 
   function refuse (why: HeadwayError): void {
-    wanted = false
-    drop()
+    stop()
     onRefused(why)
   }
 
@@ -174,13 +203,11 @@ export function createConnection (params: ConnectionParams): Connection {
       if (wanted) return
       wanted = true
       backoff.reset()
+      stopWaking = onWake(wake)
       void connect()
     },
     send,
-    close () {
-      wanted = false
-      drop()
-    }
+    close: stop
   }
 }
 

@@ -24,3 +24,18 @@ export const REAL_CLOCK: Clock = {
 
 /** Now and then a fresh one: it is asked for before every connection and every HTTP request. */
 export type TokenSource = () => string | Promise<string>
+
+/** Tells when trying at once may be worth it; gives back how to stop that. */
+export type WakeSource = (wake: () => void) => () => void
+
+/** The network is back, or somebody looks at the page again. Outside of browsers neither is ever told. */
+export const REAL_WAKE: WakeSource = wake => {
+  const page: Document | undefined = globalThis.document
+  const onVisible = (): void => { if (page?.visibilityState === 'visible') wake() }
+  globalThis.addEventListener?.('online', wake)
+  page?.addEventListener?.('visibilitychange', onVisible)
+  return () => {
+    globalThis.removeEventListener?.('online', wake)
+    page?.removeEventListener?.('visibilitychange', onVisible)
+  }
+}

@@ -1,6 +1,7 @@
 // One watched job: its view, who listens, and what it wants of the connection. Many handles may share it.
 
 import type { ErrorCode, HeadwayError } from '../protocol/errors.ts'
+import { formatCursor } from '../protocol/cursor.ts'
 import type { JobMessage } from '../protocol/messages.ts'
 import type { EventOf, EventType } from './events.ts'
 import { applyMessage, EMPTY_VIEW } from './view.ts'
@@ -12,16 +13,24 @@ export interface Watch {
   readonly wait_ms: number
   /** Whether it wants messages: not after its end, a refusal or close(). */
   readonly active: boolean
-  /** False from a subscription on until its snapshot: messages between belong to an older one. */
-  synced: boolean
-  /** Request id of the newest subscription, to know its error. */
-  request: string | null
+  /** At least so long between two `job.progress`, ms: the least that any handle asked for. 0 = as the server sends them. */
+  min_interval_ms: number
+  /** Where it can go on: its epoch and the last event it has seen. Null before the first snapshot. */
+  readonly cursor: string | null
+  /** Request id of the newest subscription, to know its answer; null = there is none. */
+  readonly request: string | null
+  /** Gaps in a row, with no event between them. */
+  gaps: number
   /** Waits before it subscribes again; null = does not. */
   retry: unknown
   getView (): WatchView
-  /** @returns what the message was to the view; 'ignored' while not synced */
+  /** Subscribed, or not any more: what comes before the answer belongs to an older subscription. */
+  ask (request: string | null): void
+  /** @param resumed what was missed follows; otherwise a snapshot does */
+  acknowledge (resumed: boolean): void
+  /** @returns what the message was to the view; 'ignored' when it belongs to an older subscription */
   receive (message: JobMessage): Verdict
-  /** The connection is gone or the position lost; a snapshot will follow. */
+  /** The connection is gone or an event is missing: shows the last known state. */
   interrupt (): void
   refuse (why: HeadwayError): void
   close (): void
@@ -30,10 +39,15 @@ export interface Watch {
 }
 
 /** @param report gets what a listener throws: one bad listener must not silence the others */
-export function createWatch (jobId: string, waitMs: number, report: (error: unknown) => void): Watch {
+export function createWatch (jobId: string, { wait_ms: waitMs, min_interval_ms: minIntervalMs }: {
+  wait_ms: number
+  min_interval_ms: number
+}, report: (error: unknown) => void): Watch {
   const viewListeners = new Set<() => void>()
   const messageListeners = new Set<(message: JobMessage) => void>()
   let view: WatchView = EMPTY_VIEW
+  let request: string | null = null
+  let stage: 'asked' | 'acknowledged' | 'synced' = 'asked'
 
   function call<A extends unknown[]> (listeners: Set<(...args: A) => void>, ...args: A): void {
     for (const listener of [...listeners]) {
@@ -60,17 +74,33 @@ export function createWatch (jobId: string, waitMs: number, report: (error: unkn
   const watch: Watch = {
     job_id: jobId,
     wait_ms: waitMs,
+    min_interval_ms: minIntervalMs,
     get active () { return isActive() },
-    synced: false,
-    request: null,
+    get cursor () { return view.job === null ? null : formatCursor(view.job) },
+    get request () { return request },
+    gaps: 0,
     retry: null,
     getView: () => view,
 
+    ask (id) {
+      request = id
+      stage = 'asked'
+    },
+
+    acknowledge (resumed) {
+      if (!isActive() || stage !== 'asked') return
+      stage = resumed && view.job !== null ? 'synced' : 'acknowledged'
+      if (stage === 'synced' && view.connection !== 'live') set({ ...view, connection: 'live' })
+    },
+
     receive (message) {
-      if (!isActive() || (!watch.synced && message.type !== 'job.snapshot')) return 'ignored'
+      const isSnapshot = message.type === 'job.snapshot'
+      if (!isActive() || stage === 'asked' || (stage === 'acknowledged' && !isSnapshot)) return 'ignored'
       const { view: next, verdict } = applyMessage(view, message)
+      if (verdict === 'gap') watch.gaps++
       if (verdict === 'gap' || verdict === 'ignored') return verdict
-      watch.synced = true
+      if (isSnapshot || next.job?.seq !== view.job?.seq) watch.gaps = 0
+      stage = 'synced'
       const connection = verdict === 'ended' ? 'ended' : 'live'
       const shown = next !== view
       set(next.connection === connection ? next : { ...next, connection })
@@ -79,7 +109,7 @@ export function createWatch (jobId: string, waitMs: number, report: (error: unkn
     },
 
     interrupt () {
-      watch.synced = false
+      watch.ask(null)
       if (view.connection === 'live') set({ ...view, connection: 'reconnecting' })
     },
 

@@ -1,6 +1,6 @@
 // A socket, a clock and messages that a test plays by hand.
 
-import type { Clock, SocketFactory, SocketLike } from '../../src/client/platform.ts'
+import type { Clock, SocketFactory, SocketLike, WakeSource } from '../../src/client/platform.ts'
 import type { ItemView, JobMessage, JobMetrics, JobView, SnapshotData } from '../../src/protocol/messages.ts'
 
 export class FakeSocket implements SocketLike {
@@ -25,6 +25,20 @@ export class FakeSocket implements SocketLike {
   open (): void { this.onopen?.() }
   says (...messages: object[]): void { for (const message of messages) this.onmessage?.({ data: JSON.stringify(message) }) }
   end (code: number, reason = ''): void { this.onclose?.({ code, reason }) }
+  /** Acknowledges the newest subscription of a job. */
+  acks (jobId = 'job_1', data?: object): void {
+    const { id } = this.sent.findLast(({ action, job_id: job }) => action === 'subscribe' && job === jobId)!
+    this.says({ type: 'ack', id, action: 'subscribe', job_id: jobId, ...(data === undefined ? {} : { data }) })
+  }
+
+  /** Acknowledges them and says that each begins with this snapshot. */
+  begins (...snapshots: JobMessage[]): void {
+    for (const snapshot of snapshots) {
+      this.acks(snapshot.job_id, { resumed: false })
+      this.says(snapshot)
+    }
+  }
+
   last (action: string) { return this.sent.findLast(message => message.action === action) }
 }
 
@@ -76,6 +90,19 @@ export function fakeClock (): FakeClock {
     }
   }
   return clock
+}
+
+/** What a page tells a client: the network is back, somebody looks again. */
+export function fakeWake (): { wake: () => void, listeners: Set<() => void>, onWake: WakeSource } {
+  const listeners = new Set<() => void>()
+  return {
+    listeners,
+    wake () { for (const listener of listeners) listener() },
+    onWake (listener) {
+      listeners.add(listener)
+      return () => { listeners.delete(listener) }
+    }
+  }
 }
 
 /** Lets promises that are settled run on. */

@@ -70,9 +70,8 @@ t.test('pause, acknowledged by the worker, resume, cancel; a second watcher sees
   await t.rejects(client.cancel('nobody'), { code: 'unknown_job' })
 })
 
-t.test('the line is cut in the middle: a fresh snapshot, and the end is right', async t => {
-  const { monitor, url } = await setup(t)
-  await monitor.registerJob('job', { items_total: 200, state: 'running', auto_complete: true })
+/** A client whose sockets can be cut. */
+async function cuttable (t: Test, url: string) {
   const sockets: WebSocket[] = []
   const token = await tokenOf()
   const cutting = createClient({
@@ -86,6 +85,13 @@ t.test('the line is cut in the middle: a fresh snapshot, and the end is right', 
     } as never
   })
   t.teardown(() => cutting.close())
+  return { sockets, cutting }
+}
+
+t.test('the line is cut in the middle: the end is right', async t => {
+  const { monitor, url } = await setup(t)
+  await monitor.registerJob('job', { items_total: 200, state: 'running', auto_complete: true })
+  const { sockets, cutting } = await cuttable(t, url)
   const watch = cutting.watch('job', { wait_ms: 10_000 })
   await seen(watch, 'running')
   for (let i = 0; i < 200; i++) {

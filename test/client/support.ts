@@ -2,13 +2,14 @@
 
 import { createClient } from '../../src/client/index.ts'
 import type { ClientOptions } from '../../src/client/index.ts'
-import { fakeClock, fakeSockets, snapshot, turn } from './fakes.ts'
+import { fakeClock, fakeSockets, fakeWake, snapshot, turn } from './fakes.ts'
 
 export type Answer = { status: number, body?: object, headers?: Record<string, string> } | Error
 
 export function setup (options: Partial<ClientOptions> = {}) {
   const { made, WebSocket } = fakeSockets()
   const clock = fakeClock()
+  const { wake, listeners, onWake } = fakeWake()
   const asked: { url: string, authorization: string | null }[] = []
   const world = { answer: { status: 200, body: {} } as Answer, token: 'tok', random: 0.5 }
   const client = createClient({
@@ -16,6 +17,7 @@ export function setup (options: Partial<ClientOptions> = {}) {
     getToken: () => world.token,
     WebSocket,
     clock,
+    onWake,
     random: () => world.random,
     async fetch (input, init) {
       asked.push({ url: String(input), authorization: new Headers(init?.headers).get('authorization') })
@@ -25,7 +27,7 @@ export function setup (options: Partial<ClientOptions> = {}) {
     },
     ...options
   })
-  return { client, made, clock, asked, world, socket: () => made.at(-1)! }
+  return { client, made, clock, wake, wakeListeners: listeners, asked, world, socket: () => made.at(-1)! }
 }
 
 /** A client that watches job_1 and has its first snapshot. */
@@ -34,6 +36,6 @@ export async function live (options: Partial<ClientOptions> = {}) {
   const watch = all.client.watch('job_1')
   await turn()
   all.socket().open()
-  all.socket().says(snapshot())
+  all.socket().begins(snapshot())
   return { ...all, watch }
 }

@@ -72,6 +72,22 @@ t.test('a repeat is ignored, a jump is a gap', async t => {
   t.equal(verdictOf(message('video.progress', 6, item('v'), 12)), 'gap')
 })
 
+t.test('logged events go by seq alone: their rev may lag behind the view, which never goes back', t => {
+  const { view, verdicts } = play([
+    snapshot({ seq: 5, rev: 20, items_completed: 3 }),
+    message('job.stalled', 6, {}, 12),
+    message('video.completed', 7, item('a'), 12)
+  ])
+  t.same(verdicts, ['applied', 'applied', 'applied'])
+  t.match(view.job, { seq: 7, rev: 20, stalled: true, items_completed: 3 })
+  t.equal(applyMessage(view, message('job.progress', 7, { ...METRICS, items_completed: 1 }, 19)).verdict, 'ignored')
+  const corrected = applyMessage(view, message('job.progress', 7, { ...METRICS, items_completed: 4, stalled: false }, 20))
+  t.equal(corrected.verdict, 'applied', 'the same rev is the newest there is')
+  t.match(corrected.view.job, { seq: 7, rev: 20, stalled: false, items_completed: 4 })
+  t.equal(applyMessage(corrected.view, message('job.progress', 7, { ...METRICS, items_completed: 5 }, 21)).view.job!.items_completed, 5)
+  t.end()
+})
+
 t.test('types that are not known count in the position and change nothing else', async t => {
   const { view, verdicts } = play([snapshot(), message('job.glorified', 2), message('video.polished', 3, item('v1')), message('job.stalled', 4)])
   t.same(verdicts, ['applied', 'applied', 'applied', 'applied'])

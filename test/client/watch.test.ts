@@ -20,7 +20,7 @@ t.test('one socket for many jobs: token in the protocols, a subscription each, a
   socket!.open()
   t.match(socket!.sent, [{ action: 'subscribe', job_id: 'job_1' }, { action: 'subscribe', job_id: 'job_2', wait_ms: 5000 }])
   t.equal(socket!.sent.length, 2)
-  socket!.says(snapshot(), snapshot({ id: 'job_2', title: 'other' }))
+  socket!.begins(snapshot(), snapshot({ id: 'job_2', title: 'other' }))
   t.equal(first.getSnapshot().connection, 'live')
   t.equal(first.getSnapshot(), again.getSnapshot(), 'shared')
   t.equal(second.getSnapshot().job?.title, 'other')
@@ -85,7 +85,7 @@ t.test('a job that has ended already ends the watch with its snapshot', async t 
   const watch = client.watch('job_1')
   await turn()
   socket().open()
-  socket().says(snapshot({ state: 'failed', ended_at: 'x' }))
+  socket().begins(snapshot({ state: 'failed', ended_at: 'x' }))
   t.match(watch.getSnapshot(), { connection: 'ended', job: { state: 'failed' } })
 })
 
