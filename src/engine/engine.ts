@@ -7,7 +7,7 @@ import type { DrainOptions, DrainResult } from './drain.ts'
 import { createDrainer } from './drainer.ts'
 import type { Drainer } from './drainer.ts'
 import { createFeed } from './feed.ts'
-import type { Feed } from './feed.ts'
+import type { Feed, OwnFeed } from './feed.ts'
 import { createIngest } from './ingest.ts'
 import type { Ingest } from './ingest.ts'
 import { createKeys } from './keys.ts'
@@ -15,6 +15,7 @@ import type { Keys } from './keys.ts'
 import { createListJobs } from './list.ts'
 import type { ListJobs } from './list.ts'
 import { agreeOnPartitions, createPartition } from './partitions.ts'
+import type { ProbeTimes } from './probe.ts'
 import { createReads } from './reads.ts'
 import type { Reads } from './reads.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
@@ -24,7 +25,7 @@ export type { Log, Topology } from './connections.ts'
 export type { DrainOptions, DrainResult, DrainWord } from './drain.ts'
 export type { SubmitOptions, SubmitResult } from './ingest.ts'
 export type { JobPage, ListedJob } from './list.ts'
-export type { EngineJob, FeedMessage } from './packed.ts'
+export type { EngineJob, FeedMessage, TenantChange } from './packed.ts'
 export type { ItemPage, ItemQuery, JobQuery, JobRead, LogRead } from './reads.ts'
 export type { EngineSettings } from './settings.ts'
 
@@ -37,6 +38,8 @@ export interface EngineOptions {
   partitions?: number
   settings?: Partial<EngineSettings>
   log?: Log
+  /** How often this process listens whether it hears itself. */
+  probe?: Partial<ProbeTimes>
 }
 
 export interface Engine extends Reads, Ingest, Feed {
@@ -60,13 +63,13 @@ interface Parts {
   keys: Keys
   reads: Reads
   ingest: Ingest
-  feed: Feed
+  feed: OwnFeed
   listJobs: ListJobs
   drainer: Drainer
   drain: (partition: number, options?: DrainOptions) => Promise<DrainResult>
 }
 
-export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, log = NO_LOG }: EngineOptions): Engine {
+export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, log = NO_LOG, probe = {} }: EngineOptions): Engine {
   const connections = connect(redis_url, log)
   const chosen: EngineSettings = { ...DEFAULT_SETTINGS, ...settings }
   let parts: Parts | undefined
@@ -85,7 +88,7 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
       ingest: createIngest({ connections, keys, drainer }),
       reads: createReads({ connections, keys }),
       listJobs: createListJobs({ connections, keys }),
-      feed: createFeed({ connections, keys, log })
+      feed: createFeed({ connections, keys, log, probe })
     }
   }
 
@@ -97,11 +100,15 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
     async start ({ drain = true } = {}) {
       const keys = createKeys(prefix, await agreeOnPartitions(connections, prefix, partitions))
       for (let n = 0; n < keys.partitions; n++) await createPartition(connections.command, keys, n)
-      parts ??= assemble(keys)
+      if (parts === undefined) {
+        parts = assemble(keys)
+        await parts.feed.start()
+      }
       if (drain) parts.drainer.start()
     },
     async stop () {
       await parts?.drainer.stop()
+      parts?.feed.stop()
       connections.close()
     },
     async ping () {
@@ -119,6 +126,8 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
     readLog: (tenant, id, after_seq) => started().reads.readLog(tenant, id, after_seq),
     listJobs: (tenant, query) => started().listJobs(tenant, query),
     subscribe: (tenant, id, listener) => started().feed.subscribe(tenant, id, listener),
-    onInterrupted: (listener) => started().feed.onInterrupted(listener)
+    subscribeTenant: (tenant, listener) => started().feed.subscribeTenant(tenant, listener),
+    onInterrupted: (listener) => started().feed.onInterrupted(listener),
+    hearing: () => started().feed.hearing()
   }
 }

@@ -1,6 +1,6 @@
 // Every name in Redis, and the only file that builds one. Formats: docs/engine.md §2.
 
-import { partitionOf } from '../protocol/partition.ts'
+import { crc16, partitionOf } from '../protocol/partition.ts'
 
 /** The nine permanent keys of a partition: created together, never deleted. */
 export interface PartitionKeys {
@@ -47,8 +47,15 @@ export interface Keys {
   job (tenant: string, id: string): JobAddress
   /** What keys and channels of jobs of a partition begin with. */
   jobPrefix (n: number): string
+  /** What channels of tenants of a partition begin with. */
   tenantPrefix (n: number): string
+  /** Channel on which a process hears itself. */
+  probe (n: number, id: string): string
+  /** The Cluster's slot of a partition: all its names have the same tag. */
+  slot (n: number): number
 }
+
+const SLOTS = 16_384
 
 /** HASH, field `partitions`; lies in a slot of its own. */
 export function configKey (prefix: string): string {
@@ -80,6 +87,8 @@ export function createKeys (prefix: string, partitions: number): Keys {
       return { partition, key: `${of(partition).tag}job:${member}`, member }
     },
     jobPrefix: (n) => `${of(n).tag}job:`,
-    tenantPrefix: (n) => `${of(n).tag}tenant:`
+    tenantPrefix: (n) => `${of(n).tag}tenant:`,
+    probe: (n, id) => `${of(n).tag}probe:${id}`,
+    slot: (n) => crc16(`p${n}`) % SLOTS
   }
 }

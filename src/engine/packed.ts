@@ -60,6 +60,11 @@ export type FeedMessage =
   }
   | { type: 'gone', tenant_id: string, job_id: string, epoch: number, rev: number }
 
+/** One job of a message of a tenant's channel. */
+export type TenantChange =
+  | { type: 'job', job: EngineJob }
+  | { type: 'removed', job_id: string, epoch: number, rev: number }
+
 export type AnswerLine =
   | { outcome: 'ok', effect: 'applied' | 'repeat' | 'ignored', state: JobState, rev: number, request_id: string | null }
   | { outcome: 'refused', code: ErrorCode, detail: string, state: JobState | null, allowed: string[] }
@@ -192,6 +197,26 @@ export function decodeMessage (message: string): FeedMessage {
   return {
     type: 'update', tenant_id: tenant, job_id: id, epoch, seq_from: seqFrom, seq_to: Number(head[3]), job, registration, events, progress
   }
+}
+
+/** A message of a tenant's channel: what a drain changed, a line a job. @throws HeadwayError newer_format */
+export function decodeTenantMessage (message: string, tenant: string): TenantChange[] {
+  const lines = message.split('\n')
+  const [format, gap] = lines[0]!.split('\t')
+  if (format !== '1t') return refuseFormat(format, 'message')
+  const changes: TenantChange[] = []
+  for (let i = 1; i < lines.length; i++) {
+    const [letter, id, epoch, ...rest] = lines[i]!.split('\t')
+    if (letter === 'g') {
+      changes.push({ type: 'removed', job_id: id!, epoch: Number(epoch), rev: Number(rest[0]) })
+    } else if (letter === 'u') {
+      const address = { tenant, id: id!, gap_ms: Number(gap), partition_epoch: Number(epoch) }
+      changes.push({ type: 'job', job: decodeHeader(rest.join('\t'), address) })
+    } else {
+      return refuseFormat(letter, 'line')
+    }
+  }
+  return changes
 }
 
 /** Field `a` of an answer: one line an event of the entry, or one for an entry refused as a whole. */

@@ -4,8 +4,11 @@ import type { Reach } from './reach.ts'
 
 const ASK_MS_MIN = 1_000
 
-/** ok; degraded = ready, but Redis does not answer; starting and stopping = not ready. */
-export type Status = 'ok' | 'degraded' | 'starting' | 'stopping'
+/**
+ * ok; degraded = ready, but Redis does not answer. Not ready: starting; stopping; deaf = Redis answers, and what it publishes does not
+ * arrive here: others may serve better, and no client that comes would hear anything.
+ */
+export type Status = 'ok' | 'degraded' | 'deaf' | 'starting' | 'stopping'
 
 export interface Health {
   /** True once Redis has been seen; stays. */
@@ -15,7 +18,7 @@ export interface Health {
   stop: () => void
 }
 
-export function createHealth ({ engine }: { engine: Pick<Reach, 'ping'> }): Health {
+export function createHealth ({ engine }: { engine: Pick<Reach, 'ping' | 'hearing'> }): Health {
   let seen = false
   let stopping = false
   let askedAt = -Infinity
@@ -39,7 +42,8 @@ export function createHealth ({ engine }: { engine: Pick<Reach, 'ping'> }): Heal
       const up = await ask()
       if (stopping) return 'stopping'
       if (!seen) return 'starting'
-      return up ? 'ok' : 'degraded'
+      if (!up) return 'degraded'
+      return engine.hearing() ? 'ok' : 'deaf'
     },
     async start () { await ask() },
     stop () { stopping = true }

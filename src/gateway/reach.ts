@@ -4,7 +4,9 @@
 import type { Engine } from '../engine/engine.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 
-export type Reach = Pick<Engine, 'submit' | 'readJob' | 'readItems' | 'listJobs' | 'subscribe' | 'onInterrupted' | 'ping'>
+export type Reach = Pick<
+  Engine, 'submit' | 'readJob' | 'readItems' | 'listJobs' | 'subscribe' | 'subscribeTenant' | 'onInterrupted' | 'ping' | 'hearing'
+>
 
 const SUBSCRIBE_MS_MAX = 2_000
 
@@ -18,8 +20,10 @@ export function createReach (engine: Engine): Reach {
     readItems: (tenant, id, query) => engine.readItems(tenant, id, query).catch(unavailable),
     listJobs: (tenant, query) => engine.listJobs(tenant, query).catch(unavailable),
     subscribe: (tenant, id, listener) => inTime(engine.subscribe(tenant, id, listener)).catch(unavailable),
+    subscribeTenant: (tenant, listener) => inTime(engine.subscribeTenant(tenant, listener)).catch(unavailable),
     onInterrupted: listener => engine.onInterrupted(listener),
-    ping: () => engine.ping()
+    ping: () => engine.ping(),
+    hearing: () => engine.hearing()
   }
 }
 
