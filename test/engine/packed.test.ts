@@ -2,7 +2,9 @@
 
 import t from 'tap'
 import fc from 'fast-check'
-import { decodeAnswer, decodeHeader, decodeItem, decodeLogChunk, decodeMessage, decodeRegistration } from '../../src/engine/packed.ts'
+import {
+  decodeAnswer, decodeHeader, decodeItem, decodeLogChunk, decodeMessage, decodeRegistration, decodeTenantMessage
+} from '../../src/engine/packed.ts'
 import type { StoredItem } from '../../src/protocol/job.ts'
 import { escapeText } from '../../src/protocol/pack.ts'
 import { ITEM_STATES } from '../../src/protocol/states.ts'
@@ -188,6 +190,17 @@ t.test('messages', async (t) => {
     registration: { items_total: 7 }
   })
   t.strictSame(decodeMessage('1g\t5000\t35\tacme\tj:1'), { type: 'gone', tenant_id: 'acme', job_id: 'j:1', epoch: 5000, rev: 35 })
+})
+
+t.test('messages of a tenant', async (t) => {
+  const changes = decodeTenantMessage(`1t\t70\nu\tj:1\t5000\t${HEADER}\ng\tj:2\t4000\t35\nu\tj:3\t1000\t${MINIMAL}`, 'acme')
+  t.strictSame(changes, [
+    { type: 'job', job: decodeHeader(HEADER, { tenant: 'acme', id: 'j:1', gap_ms: 70, partition_epoch: 5000 }) },
+    { type: 'removed', job_id: 'j:2', epoch: 4000, rev: 35 },
+    { type: 'job', job: decodeHeader(MINIMAL, { tenant: 'acme', id: 'j:3', gap_ms: 70, partition_epoch: 0 }) }
+  ])
+  t.throws(() => decodeTenantMessage('2t\t70', 'acme'), { code: 'newer_format' })
+  t.throws(() => decodeTenantMessage('1t\t70\nz\tj', 'acme'), { code: 'newer_format' })
 })
 
 t.test('answers', async (t) => {
