@@ -1,5 +1,8 @@
 // Subscriber connections that fall silent, end, or lose a slot, on each topology: the process finds out, says so, and hears again.
 
+import { once } from 'node:events'
+import { connect as dial, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
 import type { Cluster, Redis } from 'ioredis'
@@ -14,11 +17,38 @@ import { until } from '../support/wait.ts'
 const PARTITIONS = 8
 const PROBE = { interval_ms: 50, echo_ms: 200 }
 
+/** Before a Redis: `stall` lets subscribers' connections stand as they are, and nothing pass, as when a machine on the way is gone. */
+async function proxy (t: Test, port: number) {
+  const subscribers = new Set<Socket>()
+  const sockets = new Set<Socket>()
+  const server = createServer((near) => {
+    const far = dial(port, '127.0.0.1')
+    for (const [from, to] of [[near, far], [far, near]] as const) {
+      sockets.add(from)
+      from.on('error', () => {})
+      from.on('close', () => to.destroy())
+      from.on('data', (bytes) => {
+        if (from === near && /subscribe/i.test(String(bytes))) subscribers.add(near).add(far)
+        to.write(bytes)
+      })
+    }
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return {
+    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    stall () { for (const socket of subscribers) socket.pause() }
+  }
+}
+
 /** An engine that speaks, and a feed whose subscriber clients the test gets hold of. */
-async function setUp (t: Test, topology: Topology) {
+async function setUp (t: Test, topology: Topology, url = topology.url) {
   const speaking = createEngine({ redis_url: topology.url, prefix: randomPrefix(), partitions: PARTITIONS })
   await speaking.start()
-  const real = connect(topology.url)
+  const real = connect(url)
   const opened: RedisClient[] = []
   const connections: Connections = {
     ...real,
@@ -77,6 +107,18 @@ t.test('silence', async (t) => {
       t.ok(logged.includes('feed_deaf'))
       t.ok(opened.length > 1)
       await hearsAll()
+    })
+
+    await t.test('a connection on which nothing passes any more is replaced', { skip: topology.server === null }, async (t) => {
+      const { url, stall } = await proxy(t, topology.server?.port ?? 0)
+      const { feed, hearsAll, interruptions } = await setUp(t, topology, url)
+      await hearsAll()
+      stall()
+      const late = feed.subscribe('acme', 'late', () => {})
+      await until(() => !feed.hearing(), { what: 'it is deaf' })
+      await until(() => interruptions() > 0 && feed.hearing(), { what: 'it hears again' })
+      await hearsAll()
+      await late
     })
 
     await t.test('a client that ended for good is replaced', async (t) => {
