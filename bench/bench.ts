@@ -22,3 +22,7 @@ export function median (values: readonly number[]): number {
 export function atMost (name: string, limit: number, value: number): Goal {
   return { name, goal: `≤ ${limit}`, value, met: value <= limit }
 }
+
+export function atLeast (name: string, limit: number, value: number): Goal {
+  return { name, goal: `≥ ${limit}`, value, met: value >= limit }
+}

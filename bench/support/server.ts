@@ -1,0 +1,76 @@
+// Servers under measurement: a process of its own on the server's core.
+
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { spawnGuarded, type GuardedChild } from '../../test/support/child.ts'
+import { freePorts } from '../../test/support/ports.ts'
+import { until } from '../../test/support/wait.ts'
+import { onServerCore, rssBytes } from './machine.ts'
+
+const COLLECT = fileURLToPath(new URL('./collect.ts', import.meta.url))
+const HEADWAY = fileURLToPath(new URL('../../src/cli/headway.ts', import.meta.url))
+export const TENANT = 'bench'
+export const SECRET = 'a secret of these benchmarks, longer than thirty-two characters'
+const SOCKETS_MAX = 50_000
+
+export interface Server {
+  port: number
+  pid: number
+  /** RSS right after a garbage collection, bytes. */
+  collectedRss (): Promise<number>
+  child: GuardedChild
+  /** All processes whose CPU counts; usually one. */
+  pids: number[]
+  end (): Promise<void>
+}
+
+/** @param path answers 2xx once the server is ready */
+async function start (env: Record<string, string | number>, port: number, args: readonly string[], path: string): Promise<Server> {
+  const pairs = Object.entries(env).map((pair) => pair.join('='))
+  const [command, all] = onServerCore('/usr/bin/env', [...pairs, process.execPath, '--expose-gc', '--import', COLLECT, ...args])
+  const child = await spawnGuarded(command, all)
+  await until(async () => {
+    if (!child.running()) throw new Error(child.output())
+    return (await fetch(`http://127.0.0.1:${port}${path}`)).ok
+  }, { what: `${args.join(' ')} is ready`, timeout_ms: 20_000 }).catch(async (error) => {
+    await child.end('SIGKILL')
+    throw error
+  })
+  const collections = (): number => child.output().split('collected\n').length
+  return {
+    port,
+    pid: child.pid,
+    pids: [child.pid],
+    child,
+    async collectedRss () {
+      const before = collections()
+      process.kill(child.pid, 'SIGUSR2')
+      await until(() => collections() > before, { what: 'the server collected its garbage' })
+      await pause(200)
+      return rssBytes(child.pid)
+    },
+    end: () => child.end('SIGKILL')
+  }
+}
+
+export async function startHeadway (redisUrl: string): Promise<Server> {
+  const [port = 0, internal = 0] = await freePorts(2)
+  return await start({
+    REDIS_URL: redisUrl,
+    WEBSOCKET_HOST: '127.0.0.1',
+    WEBSOCKET_PORT: port,
+    HEADWAY_INTERNAL_HOST: '127.0.0.1',
+    HEADWAY_INTERNAL_PORT: internal,
+    HEADWAY_JWT_SECRET: SECRET,
+    HEADWAY_SOCKETS_MAX: SOCKETS_MAX,
+    HEADWAY_DASHBOARD: 'off',
+    HEADWAY_LOG_LEVEL: 'warn'
+  }, port, [HEADWAY, 'gateway'], '/readyz')
+}
+
+/** One of bench/baselines. */
+export async function startBaseline (name: 'ws' | 'socketio' | 'bare', redisUrl = ''): Promise<Server> {
+  const [port = 0] = await freePorts(1)
+  const program = fileURLToPath(new URL(`../baselines/${name}.ts`, import.meta.url))
+  return await start({ REDIS_URL: redisUrl, PORT: port }, port, [program], '/')
+}
