@@ -77,10 +77,11 @@ export const run: Bench = async ({ quick, say }) => {
   const results: Record<string, number> = {}
   for (const name of names) {
     results[`${name}: hot saturated, deliveries/s`] = middle(name, ({ saturated }) => speed(saturated))
-    results[`${name}: hot saturated, server's core busy, %`] = middle(name, ({ saturated }) => saturated.server_us / saturated.ms / 10)
     for (const kind of ['saturated', 'hot', 'wide'] as const) {
       results[`${name}: ${kind}, server µs a delivery`] = middle(name, (one) => cost(one[kind]))
       results[`${name}: ${kind}, generator µs a delivery`] = middle(name, (one) => one[kind].generator_us / one[kind].deliveries)
+      results[`${name}: ${kind}, server's core busy, %`] = middle(name, (one) => one[kind].server_us / one[kind].ms / 10)
+      results[`${name}: ${kind}, other core busy, %`] = middle(name, (one) => one[kind].others_us / one[kind].ms / 10)
       results[`${name}: ${kind}, bytes a delivery`] = middle(name, (one) => one[kind].bytes / one[kind].deliveries)
     }
     for (const kind of ['hot', 'wide'] as const) results[`${name}: ${kind}, deliveries/s`] = middle(name, (one) => speed(one[kind]))

@@ -55,3 +55,10 @@ export function cpuUs (pid: number): number {
 export function rssBytes (pid: number): number {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? NaN) * 1024
 }
+
+/** How long the core of generator, publisher and Redis has been busy, by whomever, µs: full, it is the limit of a measure. */
+export function othersCoreUs (): number {
+  const line = readFileSync('/proc/stat', 'utf8').split('\n').find((one) => one.startsWith(`cpu${OTHERS_CORE} `)) ?? ''
+  const [user, nice, system, , , irq, softirq, steal] = line.split(' ').slice(1).map(Number)
+  return [user, nice, system, irq, softirq, steal].reduce<number>((sum, ticks) => sum + (ticks ?? 0), 0) * TICK_US
+}

@@ -3,7 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { until } from '../../test/support/wait.ts'
 import type { Count } from './loadgen.ts'
-import { cpuUs } from './machine.ts'
+import { cpuUs, othersCoreUs } from './machine.ts'
 import type { Crowd, Subject } from './subjects.ts'
 
 export interface Measured {
@@ -14,11 +14,13 @@ export interface Measured {
   bytes: number
   server_us: number
   generator_us: number
+  /** The whole core that is not the server's. */
+  others_us: number
   ms: number
 }
 
 const TICK_MS = 5
-/** Slow enough that each is reduced by itself, as at the rate of the hot measure. */
+/** Slow enough that each is reduced by itself: a first guess, which the warm-up corrects. */
 const CALIBRATION_MESSAGES = 10
 const CALIBRATION_MS = 50
 const WARM_UP_MS_MAX = 1_000
@@ -28,7 +30,11 @@ const POLL_MS = 10
 const ARRIVAL_MS_MAX = 15_000
 
 const warmUpMs = (seconds: number): number => Math.min(WARM_UP_MS_MAX, seconds * 300)
-const serverUs = ({ pids }: Subject): number => pids.reduce((sum, pid) => sum + cpuUs(pid), 0)
+interface Cpu { server_us: number, others_us: number }
+
+function cpuOf ({ pids }: Subject): Cpu {
+  return { server_us: pids.reduce((sum, pid) => sum + cpuUs(pid), 0), others_us: othersCoreUs() }
+}
 
 /** Waits until all that was published has come. @throws Error for a lost or repeated message, or a lost socket */
 async function arrived (subject: Subject, expected: number, sockets: number): Promise<Count> {
@@ -72,15 +78,17 @@ export async function measurePaced (subject: Subject, { jobs, sockets }: Crowd, 
     await pause(CALIBRATION_MS)
   }
   const calibrated = await arrived(subject, base + sent * perEvent, sockets)
-  const perS = rate / ((calibrated.frames - frames) / sent)
-  sent += await pace(subject, jobs, perS, warmUpMs(seconds), sent)
-  const before = await subject.load.count()
-  const cpu = serverUs(subject)
+  let perS = rate / ((calibrated.frames - frames) / sent)
+  const warmUp = await pace(subject, jobs, perS, warmUpMs(seconds), sent)
+  sent += warmUp
+  const before = await arrived(subject, base + sent * perEvent, sockets)
+  perS = rate / ((before.frames - calibrated.frames) / warmUp)
+  const cpu = cpuOf(subject)
   sent += await pace(subject, jobs, perS, seconds * 1000, sent)
   const after = await subject.load.count()
-  const used = serverUs(subject) - cpu
+  const used = cpuOf(subject)
   await arrived(subject, base + sent * perEvent, sockets)
-  return difference(before, after, used)
+  return difference(before, after, { server_us: used.server_us - cpu.server_us, others_us: used.others_us - cpu.others_us })
 }
 
 /** Deliveries while the server has always something to send. */
@@ -103,19 +111,19 @@ export async function measureSaturated (subject: Subject, { jobs, sockets }: Cro
     }
   }
   const before = await press(warmUpMs(seconds))
-  const cpu = serverUs(subject)
+  const cpu = cpuOf(subject)
   const after = await press(seconds * 1000)
-  const used = serverUs(subject) - cpu
+  const used = cpuOf(subject)
   await arrived(subject, first.advanced + sent * perEvent, sockets)
-  return difference(before, after, used)
+  return difference(before, after, { server_us: used.server_us - cpu.server_us, others_us: used.others_us - cpu.others_us })
 }
 
-function difference (before: Count, after: Count, serverUs: number): Measured {
+function difference (before: Count, after: Count, cpu: Cpu): Measured {
   return {
     deliveries: after.frames - before.frames,
     advanced: after.advanced - before.advanced,
     bytes: after.bytes - before.bytes,
-    server_us: serverUs,
+    ...cpu,
     generator_us: after.cpu_us - before.cpu_us,
     ms: after.at_ms - before.at_ms
   }
