@@ -9,6 +9,7 @@ const SERVER_CORE = '0'
 const OTHERS_CORE = '1'
 /** USER_HZ of every Linux that Node runs on. */
 const TICK_US = 10_000
+const PIN_TRIES = 5
 
 let pinned = false
 
@@ -17,12 +18,13 @@ let pinned = false
  * @param files open files that each process may need
  */
 export function prepareMachine (files: number, say: (line: string) => void): void {
-  try {
-    if (availableParallelism() >= 2) {
+  // Again when it fails: one of this process's threads may have ended while it was at it.
+  for (let tries = 0; !pinned && tries < PIN_TRIES && availableParallelism() >= 2; tries++) {
+    try {
       execFileSync('taskset', ['-a', '-p', '-c', OTHERS_CORE, String(process.pid)], { stdio: 'ignore' })
       pinned = true
-    }
-  } catch {}
+    } catch {}
+  }
   if (!pinned) say('  nothing is pinned: this needs taskset and two cores; figures will spread')
   const soft = softLimit()
   if (soft >= files) return
