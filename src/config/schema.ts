@@ -67,6 +67,13 @@ export const SETTINGS = Type.Object({
   }),
 
   HEADWAY_PING_INTERVAL_MS: spanMs(25_000, 100, 'Between two pings of a socket; two without an answer close it. Below the idle time-out of proxies.'),
+  HEADWAY_PROGRESS_INTERVAL_MS: spanMs(100, 0, 'Progress of a job goes out at most this often, the newest only. Other events never wait.'),
+  HEADWAY_SOCKET_QUEUE_BYTES_MAX: count(262_144, 16_384, 67_108_864,
+    'Bytes queued for one socket; beyond it nothing more, until it has read them: then what it missed.'),
+  HEADWAY_BEHIND_MS_MAX: spanMs(30_000, 1_000, 'A socket that does not read for this long is closed with 1013.'),
+  HEADWAY_DRAIN_DELAY_MS: spanMs(0, 0, 'After SIGTERM: not ready, but serving, until the load balancer has noticed. Kubernetes: 0 with a preStop sleep.'),
+  HEADWAY_DRAIN_WINDOW_MS: spanMs(5_000, 0, 'Then sockets are closed with 1012, spread over this time.'),
+  HEADWAY_HANDSHAKES_PER_S: count(2_000, 1, 1_000_000, 'Handshakes a second that one gateway takes; beyond it 503 with Retry-After.'),
   HEADWAY_BODY_BYTES_MAX: count(1_048_576, 1_024, 67_108_864, 'HTTP body; beyond it 413.'),
   HEADWAY_FRAME_BYTES_MAX: count(65_536, 1_024, 1_048_576, 'WebSocket message from a client; beyond it the socket closes with 1009.'),
   HEADWAY_SOCKETS_MAX: count(50_000, 1, 10_000_000, 'Sockets of one gateway; beyond it an upgrade answers 503.'),

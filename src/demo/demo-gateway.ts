@@ -47,7 +47,8 @@ function launch ({ headway, host, port, redis_url: redisUrl, jwt_secret: secret,
       WEBSOCKET_PORT: String(port),
       HEADWAY_INTERNAL_HOST: '127.0.0.1',
       HEADWAY_INTERNAL_PORT: '0',
-      HEADWAY_JWT_SECRET: secret
+      HEADWAY_JWT_SECRET: secret,
+      HEADWAY_DRAIN_WINDOW_MS: '0'
     },
     log_file: file
   })

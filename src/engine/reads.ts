@@ -20,6 +20,10 @@ export interface JobRead {
   items_seen: number
   /** Redis's clock, wall ms. */
   now_ms: number
+  /** Logged after the position that was asked for, oldest first; empty when none was. */
+  events: LoggedEvent[]
+  /** True when the log does not continue that position: the watcher needs a snapshot. */
+  truncated: boolean
 }
 
 export interface ItemPage {
@@ -48,7 +52,8 @@ const itemsScript = loadScript('read_items.lua')
 const logScript = loadScript('read_log.lua')
 
 export interface Reads {
-  readJob (tenant: string, id: string): Promise<JobRead | null>
+  /** @param after_seq position of a watcher that wants to know what it missed; absent = a new one */
+  readJob (tenant: string, id: string, after_seq?: number): Promise<JobRead | null>
   readItems (tenant: string, id: string, query: ItemQuery): Promise<ItemPage | null>
   readLog (tenant: string, id: string, after_seq: number): Promise<LogRead | null>
 }
@@ -60,19 +65,21 @@ export function createReads ({ connections, keys }: { connections: Connections, 
     return { job: key, meta: keys.partition(partition).meta }
   }
   return {
-    async readJob (tenant, id) {
-      const limits = { items_max: SNAPSHOT_ITEMS_MAX, chunks_max: SNAPSHOT_CHUNKS_MAX }
-      const reply = replyOf(jobScript, await jobScript.run(redis, named(tenant, id), limits))
+    async readJob (tenant, id, after_seq = -1) {
+      const wanted = { items_max: SNAPSHOT_ITEMS_MAX, chunks_max: SNAPSHOT_CHUNKS_MAX, after_seq }
+      const reply = replyOf(jobScript, await jobScript.run(redis, named(tenant, id), wanted))
       if (reply[0] === 'unknown_job') return null
       const [, header, registration, gap_ms, partition_epoch, now_ms] = reply as [string, string, string, string, string, string]
-      const [ids, records] = reply.slice(6) as [string[], (string | null)[]]
+      const [ids, records, truncated, chunks] = reply.slice(6) as [string[], (string | null)[], number, string[]]
       const job = decodeHeader(header, { tenant, id, gap_ms: Number(gap_ms), partition_epoch: Number(partition_epoch) })
       return {
         job,
         registration: decodeRegistration(registration),
         items: itemsOf(ids, records),
         items_seen: job.store.items_seen,
-        now_ms: Number(now_ms)
+        now_ms: Number(now_ms),
+        events: eventsOf(chunks, after_seq),
+        truncated: truncated === 1
       }
     },
     async readItems (tenant, id, { cursor, limit, state }) {
@@ -96,11 +103,15 @@ export function createReads ({ connections, keys }: { connections: Connections, 
       const [, header, gap_ms, partition_epoch, truncated, chunks] = reply as [string, string, string, string, number, string[]]
       return {
         job: decodeHeader(header, { tenant, id, gap_ms: Number(gap_ms), partition_epoch: Number(partition_epoch) }),
-        events: chunks.flatMap((chunk) => decodeLogChunk(chunk).events).filter(({ seq }) => seq > after_seq),
+        events: eventsOf(chunks, after_seq),
         truncated: truncated === 1
       }
     }
   }
+}
+
+function eventsOf (chunks: string[], after_seq: number): LoggedEvent[] {
+  return chunks.flatMap((chunk) => decodeLogChunk(chunk).events).filter(({ seq }) => seq > after_seq)
 }
 
 function itemsOf (ids: string[], records: (string | null)[]): StoredItem[] {

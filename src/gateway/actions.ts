@@ -11,6 +11,7 @@ import { FRAMES } from '../protocol/schema/control.ts'
 import { createValidator, type Validate } from '../protocol/schema/validate.ts'
 import type { ControlAction } from '../protocol/states.ts'
 import { requireScope } from './auth.ts'
+import { joinOptions } from './join-options.ts'
 import { isObject, parseJson } from './json.ts'
 import { toHeadwayError } from './problem.ts'
 import type { Reach } from './reach.ts'
@@ -77,8 +78,8 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
     const message = read(given)
     switch (message.action) {
       case 'subscribe': {
-        const { action, job_id: jobId, wait_ms: waitMs = 0 } = message
-        return session.subscribe(jobId, waitMs, () => session.ack({ id, action, job_id: jobId }))
+        const { action, job_id: jobId } = message
+        return session.subscribe(jobId, joinOptions(message), resumed => session.ack({ id, action, job_id: jobId, data: { resumed } }))
       }
       case 'unsubscribe':
         session.unsubscribe(message.job_id)
@@ -87,6 +88,11 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
         return authenticate(session, message.token, id, onAuthenticated)
       case 'ping':
         return session.send({ type: 'pong', id, ts: new Date().toISOString() })
+      case 'subscribe_tenant':
+        return session.subscribeTenant(() => session.ack({ id, action: 'subscribe_tenant' }))
+      case 'unsubscribe_tenant':
+        session.unsubscribeTenant()
+        return session.ack({ id, action: message.action })
       default:
         return control(session, message, id)
     }

@@ -1,11 +1,14 @@
-// One message of a job's channel becomes the texts that every socket of the room gets: encoded once, in the order that
+// One message of a job's channel becomes the frames that every socket of the room gets: encoded once, in the order that
 // clients rely on. The header is that of the drain's end, so progress sent in between carries the seq reached so far.
+// Progress that no event waits for is not in them: it conflates (lane.ts).
 
 import type { FeedMessage } from '../engine/engine.ts'
+import type { ProgressLine } from '../engine/packed.ts'
 import type { StoredJob } from '../protocol/job.ts'
 import type { JobMessage } from '../protocol/messages.ts'
 import { isTerminal } from '../protocol/states.ts'
 import { eventMessage, itemProgressMessage, progressMessage } from '../protocol/view.ts'
+import { type Frame, jobFrame } from './frame.ts'
 
 export type Update = Extract<FeedMessage, { type: 'update' }>
 
@@ -26,46 +29,50 @@ export function shownOf (job: StoredJob): Shown {
   }
 }
 
+export interface Encoded {
+  /** Events in order, and the progress that has to stand before a change of state. */
+  frames: Frame[]
+  /** Clients have not seen the end's metrics yet. */
+  due: boolean
+  /** Progress of items that is still to be shown. */
+  items: readonly ProgressLine[]
+}
+
 /**
- * Events in order; a state change first lets out the progress before it; item progress and one job.progress stand at the
- * end, or, as nothing may follow a final event, before the change that ends the job.
+ * A state change first lets out the progress before it; item progress stands before the change that ends the job, as nothing may
+ * follow a final event.
  * @param before what clients last saw
  */
-export function encodeUpdate (update: Update, itemKind: string, before: Shown): string[] {
+export function encodeUpdate (update: Update, itemKind: string, before: Shown): Encoded {
   const { job, events } = update
   // The newest instant that every gateway reads in the same message: all of them write the same text.
   const nowMs = job.updated_at
   const now = shownOf(job)
   const moved = now.counters !== before.counters
-  const texts: string[] = []
+  const frames: Frame[] = []
+  let items: readonly ProgressLine[] = update.progress
   let seq = update.seq_from - 1
   // `held`: there is progress older than the next event. `due`: clients have not seen the end's metrics yet.
   let held = moved && !events.some(({ event }) => event === 'item')
   let due = moved || now.clock !== before.clock
-  let ended = false
 
-  const send = (message: JobMessage) => texts.push(JSON.stringify(message))
-  const sendProgress = () => {
-    send({ ...progressMessage(job, nowMs), seq })
-    held = due = false
-  }
-  const sendItems = () => {
-    for (const line of update.progress) send({ ...itemProgressMessage(job, itemKind, line), seq })
-  }
+  const send = (message: JobMessage) => frames.push(jobFrame(message))
 
   for (const event of events) {
     if (event.event === 'state_changed') {
-      if (isTerminal(event.next)) sendItems()
-      if (held) sendProgress()
+      if (isTerminal(event.next)) {
+        for (const line of items) send({ ...itemProgressMessage(job, itemKind, line), seq })
+        items = []
+      }
+      if (held) {
+        send({ ...progressMessage(job, nowMs), seq })
+        held = due = false
+      }
     }
     send(eventMessage(event, job, itemKind, nowMs))
     seq = event.seq
     if (event.event === 'item') held = due
-    else if (event.event === 'final') ended = true
+    else if (event.event === 'final') due = false
   }
-  if (!ended) {
-    sendItems()
-    if (due) sendProgress()
-  }
-  return texts
+  return { frames, due, items }
 }

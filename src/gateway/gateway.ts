@@ -1,6 +1,7 @@
 // One gateway: the parts put together, listening on its two ports. The engine is given, started, and stays its owner's.
 
 import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Engine } from '../engine/engine.ts'
@@ -35,7 +36,7 @@ export function createGateway ({ engine, config, log }: GatewayOptions): Gateway
   const origins = createOriginPolicy(config.allowed_origins)
   const reach = createReach(engine)
   const health = createHealth({ engine: reach })
-  const hub = createHub({ engine: reach })
+  const hub = createHub({ engine: reach, progress_interval_ms: config.progress_interval_ms })
   const actions = createActions({ engine: reach, log })
   const sockets = createSockets({ hub, auth, actions, origins, config, log })
   const apps: FastifyInstance[] = []
@@ -67,7 +68,8 @@ export function createGateway ({ engine, config, log }: GatewayOptions): Gateway
 
   async function shutDown (): Promise<void> {
     health.stop()
-    sockets.stop()
+    if (apps.length > 0) await delay(config.drain_delay_ms)
+    await sockets.stop()
     hub.stop()
     await Promise.all(apps.map(app => app.close()))
   }

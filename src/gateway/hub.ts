@@ -1,29 +1,45 @@
 // The rooms of this gateway, one for each job that somebody here watches. A room is made by its first member and goes with
 // its last; nothing in it is state that another gateway would miss.
 
+import type { HeadwayError } from '../protocol/errors.ts'
 import type { Registration, StoredJob } from '../protocol/job.ts'
+import { type Frame, plainFrame } from './frame.ts'
 import type { Reach } from './reach.ts'
-import { createRoom, type Room } from './room.ts'
+import { createRoom, type JoinOptions, type Place, type Room } from './room.ts'
 import type { Member } from './seats.ts'
+import { createTenantRoom } from './tenant-room.ts'
 
 /** Rooms read again at once after a lost connection: enough to be quick, few enough to leave Redis to others. */
 const RECHECKS_AT_ONCE = 32
 
+export interface TenantSeat {
+  /** Called once, right before the list. */
+  joined: () => void
+  send: (frame: Frame) => void
+  ended: (why: HeadwayError) => void
+}
+
 export interface Hub {
   /**
-   * Watches a job: `joined`, a snapshot, then every change in order, until `ended` or leave.
-   * @param waitMs how long a job that is not registered yet is waited for; 0 = not at all
-   * @returns leave
+   * Watches a job: `joined`, a snapshot or what was logged after the cursor, then every change in order, until `ended` or leave.
    */
-  join: (tenantId: string, jobId: string, member: Member, waitMs: number) => () => void
+  join: (tenantId: string, jobId: string, member: Member, options: JoinOptions) => Place
+  /** Watches every job of a tenant. @returns leave */
+  joinTenant: (tenantId: string, member: TenantSeat) => () => void
   /** The newest state of a watched job, for when Redis is away; null = nobody here watches it. */
   peek: (tenantId: string, jobId: string) => { job: StoredJob, registration: Registration } | null
   start: () => void
   stop: () => void
 }
 
-export function createHub ({ engine }: { engine: Pick<Reach, 'subscribe' | 'readJob' | 'onInterrupted'> }): Hub {
+export interface HubOptions {
+  engine: Pick<Reach, 'subscribe' | 'subscribeTenant' | 'readJob' | 'listJobs' | 'onInterrupted'>
+  progress_interval_ms: number
+}
+
+export function createHub ({ engine, progress_interval_ms: progressMs }: HubOptions): Hub {
   const rooms = new Map<string, Room>()
+  const tenants = new Map<string, ReturnType<typeof createTenantRoom>>()
   let unhook = () => {}
 
   // Ids hold no slash.
@@ -37,13 +53,35 @@ export function createHub ({ engine }: { engine: Pick<Reach, 'subscribe' | 'read
       engine,
       tenant_id: tenantId,
       job_id: jobId,
+      progress_interval_ms: progressMs,
       onEmpty () { if (rooms.get(key) === room) rooms.delete(key) }
     })
     rooms.set(key, room)
     return room
   }
 
+  function tenantRoomOf (tenantId: string): ReturnType<typeof createTenantRoom> {
+    const found = tenants.get(tenantId)
+    if (found !== undefined) return found
+    const room = createTenantRoom({
+      engine,
+      tenant_id: tenantId,
+      progress_interval_ms: progressMs,
+      onEmpty () { if (tenants.get(tenantId) === room) tenants.delete(tenantId) }
+    })
+    tenants.set(tenantId, room)
+    return room
+  }
+
+  /** A room says the same text to all its members in a row: one frame for them. */
+  let newest: Frame = plainFrame('{}')
+  function frameOf (text: string): Frame {
+    if (newest.text !== text) newest = plainFrame(text)
+    return newest
+  }
+
   async function recheckAll (): Promise<void> {
+    for (const room of tenants.values()) void room.recheck()
     const waiting = rooms.values()
     await Promise.all(Array.from({ length: RECHECKS_AT_ONCE }, async () => {
       for (const room of waiting) await room.recheck()
@@ -51,12 +89,14 @@ export function createHub ({ engine }: { engine: Pick<Reach, 'subscribe' | 'read
   }
 
   return {
-    join: (tenantId, jobId, member, waitMs) => roomOf(tenantId, jobId).join(member, waitMs),
+    join: (tenantId, jobId, member, options) => roomOf(tenantId, jobId).join(member, options),
+    joinTenant: (tenantId, { joined, send, ended }) => tenantRoomOf(tenantId).join({ joined, send: text => send(frameOf(text)), ended }),
     peek: (tenantId, jobId) => rooms.get(keyOf(tenantId, jobId))?.peek() ?? null,
     start () { unhook = engine.onInterrupted(() => { void recheckAll() }) },
     stop () {
       unhook()
       for (const room of rooms.values()) room.close()
+      for (const room of tenants.values()) room.close()
     }
   }
 }

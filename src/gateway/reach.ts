@@ -16,7 +16,7 @@ const OWN_FAULTS = [TypeError, RangeError, ReferenceError, SyntaxError]
 export function createReach (engine: Engine): Reach {
   return {
     submit: (event, options) => engine.submit(event, options).catch(unavailable),
-    readJob: (tenant, id) => engine.readJob(tenant, id).catch(unavailable),
+    readJob: (tenant, id, after) => engine.readJob(tenant, id, after).catch(unavailable),
     readItems: (tenant, id, query) => engine.readItems(tenant, id, query).catch(unavailable),
     listJobs: (tenant, query) => engine.listJobs(tenant, query).catch(unavailable),
     subscribe: (tenant, id, listener) => inTime(engine.subscribe(tenant, id, listener)).catch(unavailable),

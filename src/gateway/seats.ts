@@ -1,18 +1,26 @@
 // Who watches a job, and those who wait for one that is not registered yet.
 
+import type { Cursor } from '../protocol/cursor.ts'
 import { HeadwayError } from '../protocol/errors.ts'
+import type { Frame } from './frame.ts'
 
 export interface Member {
-  /** Called once, right before the snapshot. */
-  joined: () => void
-  /** One encoded message; the same string goes to every member. */
-  send: (text: string) => void
+  /** Called once, right before the first message; `resumed` = what follows continues the cursor, no snapshot comes. */
+  joined: (resumed: boolean) => void
+  /** The same frame goes to every member. @returns false when the socket is behind: it gets nothing until it calls `resume` */
+  send: (frame: Frame) => boolean
   /** Nothing more will come: null when a job that was watched to its end has left Redis, else why it cannot be watched (any more). */
   ended: (why: HeadwayError | null) => void
 }
 
 export interface Seat {
   member: Member
+  /** Where it stands while it is not live; null = it needs a snapshot. An epoch of 0 is none: the snapshot is a reset. */
+  since: Cursor | null
+  /** It has heard `joined`. */
+  joined: boolean
+  /** Progress at most so often, ms. */
+  interval_ms: number
   /** A joiner whose snapshot was ahead of the room skips what it holds already: messages up to this rev. */
   covered_rev: number
   /** Monotonic ms until which an unknown job is waited for. */

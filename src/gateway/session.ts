@@ -1,18 +1,26 @@
 // One socket: what it may do, what it watches, and when it ends. It is made before the upgrade, so that an unknown job is an
 // HTTP 404, and keeps what it would send until the socket is attached. One clock of the gateway ticks all sessions: pings,
 // the time to authenticate and the end of a token need no timer each.
+//
+// A slow client costs a bounded amount: above the mark its socket is *behind* and gets no more events. When it has read what is
+// queued, its jobs catch up one after the other, from the log; when it stays behind, it is closed.
 
 import type { WebSocket } from 'ws'
 import { type CLOSE_CODES, HeadwayError } from '../protocol/errors.ts'
-import { AUTHENTICATE_MS_MAX, SOCKET_QUEUE_BYTES_MAX } from '../protocol/limits.ts'
+import { AUTHENTICATE_MS_MAX } from '../protocol/limits.ts'
 import type { AckMessage, ServerMessage } from '../protocol/messages.ts'
 import { type Auth, type Identity, requireScope } from './auth.ts'
+import { type Frame, plainFrame } from './frame.ts'
 import type { Hub } from './hub.ts'
+import type { Outlet, Post, Wire } from './post.ts'
 import { toHeadwayError } from './problem.ts'
+import type { JoinOptions } from './room.ts'
 import type { TokenBucket } from './token-bucket.ts'
 
 /** Pings without an answer. */
 const MISSED_PINGS_MAX = 2
+/** Stands among the jobs that a socket is behind for; no job's id is empty. */
+const TENANT = ''
 
 export type CloseCode = keyof typeof CLOSE_CODES
 
@@ -20,14 +28,19 @@ export interface SessionOptions {
   hub: Hub
   auth: Auth
   bucket: TokenBucket
+  post: Post
   ping_interval_ms: number
   subscriptions_max: number
+  queue_bytes_max: number
+  behind_ms_max: number
   /** Null = the first message must authenticate. */
   identity: Identity | null
   /** One text message. */
   onMessage: (bytes: Buffer) => void
   onClosed: (code: number) => void
 }
+
+interface DrainSource { on: (event: 'drain', listener: () => void) => unknown }
 
 export interface Session {
   readonly identity: Identity | null
@@ -37,7 +50,13 @@ export interface Session {
    * Watches a job; the promise settles when its snapshot has been sent.
    * @throws HeadwayError unauthorized, forbidden, unknown_job, too_many_subscriptions, redis_unavailable, closed
    */
-  subscribe: (jobId: string, waitMs: number, onJoined?: () => void) => Promise<void>
+  subscribe: (jobId: string, options?: JoinOptions, onJoined?: (resumed: boolean) => void) => Promise<void>
+  /**
+   * Watches every job of the tenant: state, not log. Again: a fresh list.
+   * @throws HeadwayError unauthorized, redis_unavailable, closed
+   */
+  subscribeTenant: (onJoined?: () => void) => Promise<void>
+  unsubscribeTenant: () => void
   /** @returns false when the job was not watched */
   unsubscribe: (jobId: string) => boolean
   /** @throws HeadwayError unauthorized, token_expired, forbidden; the identity stays as it was */
@@ -45,7 +64,8 @@ export interface Session {
   send: (message: ServerMessage) => void
   ack: (ack: Omit<AckMessage, 'type'>) => void
   fail: (id: string | null, error: unknown, jobId?: string) => void
-  attach: (socket: WebSocket) => void
+  /** @param wire the connection below it, to which frames are written */
+  attach: (socket: WebSocket, wire: Wire & DrainSource) => void
   /** Sends pings, ends who is silent or no longer allowed. */
   tick: (wallMs: number) => void
   close: (code: CloseCode, reason: string) => void
@@ -54,24 +74,63 @@ export interface Session {
 }
 
 export function createSession (options: SessionOptions): Session {
-  const { hub, auth, bucket, ping_interval_ms: pingMs, subscriptions_max: subscriptionsMax, onMessage, onClosed } = options
+  const { hub, auth, bucket, post, ping_interval_ms: pingMs, subscriptions_max: subscriptionsMax, onMessage, onClosed } = options
+  const { queue_bytes_max: queueMax, behind_ms_max: behindMs } = options
+  /** Jobs that the socket was behind for, in the order in which they catch up. */
+  const behind = new Map<string, () => void>()
+  let outlet: Outlet | null = null
+  /** Wall ms since which it is behind; null = it is not. */
+  let behindSince: number | null = null
+  let catchingUp: string | null = null
+  let leaveTenant: (() => void) | null = null
   const watched = new Map<string, () => void>()
   let identity = options.identity
   let socket: WebSocket | null = null
-  let early: string[] = []
+  let early: Frame[] = []
   let disposed = false
   let nextPing = 0
   let missedPings = 0
   const authenticateBy = Date.now() + AUTHENTICATE_MS_MAX
 
-  function write (text: string): void {
+  function write (frame: Frame): void {
     if (disposed) return
-    if (socket === null) {
-      early.push(text)
-    } else if (socket.readyState === socket.OPEN) {
-      socket.send(text)
-      if (socket.bufferedAmount > SOCKET_QUEUE_BYTES_MAX) close(1013, 'The client reads too slowly.')
+    if (outlet === null) early.push(frame)
+    else if (socket?.readyState === socket?.OPEN) outlet.push(frame)
+  }
+
+  /** @returns false when the socket is behind */
+  function offer (frame: Frame): boolean {
+    if (behindSince !== null) return false
+    if (outlet !== null && outlet.queued() > queueMax) {
+      behindSince = Date.now()
+      return false
     }
+    write(frame)
+    return true
+  }
+
+  /** Everything queued has been read. */
+  function drained (): void {
+    behindSince = null
+    catchingUp = null
+    catchUp()
+  }
+
+  /** One job at a time: what each missed may be as much as the mark allows. */
+  function catchUp (): void {
+    if (catchingUp !== null || behindSince !== null || disposed) return
+    const [next] = behind
+    if (next === undefined) return
+    const [jobId, resume] = next
+    behind.delete(jobId)
+    catchingUp = jobId
+    resume()
+  }
+
+  function caughtUp (jobId: string): void {
+    if (catchingUp !== jobId) return
+    catchingUp = null
+    setImmediate(catchUp)
   }
 
   function allowed (): Identity {
@@ -79,7 +138,7 @@ export function createSession (options: SessionOptions): Session {
     return identity
   }
 
-  async function subscribe (jobId: string, waitMs: number, onJoined = () => {}): Promise<void> {
+  async function subscribe (jobId: string, joining: JoinOptions = {}, onJoined: (resumed: boolean) => void = () => {}): Promise<void> {
     const { tenant_id: tenant } = allowed()
     // It may go while its token is looked at: nobody would leave the room again.
     if (disposed) throw new HeadwayError('closed', 'The socket is gone.')
@@ -90,27 +149,73 @@ export function createSession (options: SessionOptions): Session {
     }
     let watching = false
     await new Promise<void>((resolve, reject) => {
-      const leave = hub.join(tenant, jobId, {
-        joined: onJoined,
-        send (text) {
-          write(text)
+      const place = hub.join(tenant, jobId, {
+        joined (resumed) {
+          onJoined(resumed)
           watching = true
           resolve()
         },
+        send (frame) {
+          const taken = offer(frame)
+          if (!taken) behind.set(jobId, place.resume)
+          caughtUp(jobId)
+          return taken
+        },
         ended (why) {
           if (watched.get(jobId) === stop) watched.delete(jobId)
+          caughtUp(jobId)
           if (why === null) return
           if (watching) session.fail(null, why, jobId)
           else reject(why)
         }
-      }, waitMs)
+      }, joining)
       const stop = () => {
-        leave()
+        place.leave()
+        behind.delete(jobId)
+        caughtUp(jobId)
         resolve()
       }
       watched.set(jobId, stop)
       previous?.()
     })
+  }
+
+  async function subscribeTenant (onJoined: () => void = () => {}): Promise<void> {
+    const { tenant_id: tenant } = allowed()
+    if (disposed) throw new HeadwayError('closed', 'The socket is gone.')
+    unsubscribeTenant()
+    let watching = false
+    await new Promise<void>((resolve, reject) => {
+      const leave = hub.joinTenant(tenant, {
+        joined () {
+          watching = true
+          onJoined()
+          resolve()
+        },
+        send (frame) {
+          // What it misses while it is behind is in the list that it gets afterwards.
+          if (!offer(frame)) behind.set(TENANT, () => { subscribeTenant().catch(error => session.fail(null, error)) })
+          caughtUp(TENANT)
+        },
+        ended (why) {
+          caughtUp(TENANT)
+          if (watching) session.fail(null, why)
+          else reject(why)
+        }
+      })
+      leaveTenant = () => {
+        leave()
+        behind.delete(TENANT)
+        caughtUp(TENANT)
+        resolve()
+      }
+    })
+  }
+
+  function unsubscribeTenant (): void {
+    const leave = leaveTenant
+    leaveTenant = null
+    leave?.()
   }
 
   function unsubscribe (jobId: string): boolean {
@@ -129,8 +234,10 @@ export function createSession (options: SessionOptions): Session {
     identity = next
   }
 
-  function attach (attached: WebSocket): void {
+  function attach (attached: WebSocket, wire: Wire & DrainSource): void {
     socket = attached
+    outlet = post.outlet(wire)
+    wire.on('drain', () => { if (behindSince !== null) drained() })
     nextPing = Date.now() + pingMs
     attached.on('pong', () => { missedPings = 0 })
     attached.on('message', (data: Buffer, isBinary: boolean) => {
@@ -145,7 +252,7 @@ export function createSession (options: SessionOptions): Session {
     })
     const waiting = early
     early = []
-    for (const text of waiting) write(text)
+    for (const frame of waiting) write(frame)
   }
 
   function tick (wallMs: number): void {
@@ -154,6 +261,10 @@ export function createSession (options: SessionOptions): Session {
       if (wallMs >= authenticateBy) close(4408, 'No token came in time.')
     } else if (identity.expires_at !== null && wallMs >= identity.expires_at) {
       close(4401, 'The token has expired; come back with a new one.')
+    }
+    if (behindSince !== null && wallMs - behindSince >= behindMs) {
+      close(1013, 'The client reads too slowly.')
+      return socket.terminate() // its close frame would wait behind all that is not read
     }
     if (wallMs < nextPing) return
     if (missedPings >= MISSED_PINGS_MAX) return socket.terminate()
@@ -164,12 +275,15 @@ export function createSession (options: SessionOptions): Session {
 
   function close (code: CloseCode, reason: string): void {
     leaveAll()
+    outlet?.flush()
     socket?.close(code, reason)
   }
 
   function leaveAll (): void {
+    unsubscribeTenant()
     for (const stop of [...watched.values()]) stop()
     watched.clear()
+    behind.clear()
   }
 
   function dispose (): void {
@@ -183,9 +297,11 @@ export function createSession (options: SessionOptions): Session {
     allowed,
     subscribe,
     unsubscribe,
+    subscribeTenant,
+    unsubscribeTenant,
     authenticate,
-    send: message => write(JSON.stringify(message)),
-    ack: ack => write(JSON.stringify({ type: 'ack', ...ack })),
+    send: message => write(plainFrame(message)),
+    ack: ack => write(plainFrame({ type: 'ack', ...ack })),
     fail (id, error, jobId) {
       const { code, message, allowed } = toHeadwayError(error)
       session.send({

@@ -19,6 +19,17 @@ export interface GatewaySettings {
   tenant_claim: string
   user_scopes: readonly Scope[]
   ping_interval_ms: number
+  /** Progress of a job at most so often. */
+  progress_interval_ms: number
+  /** Bytes queued for a socket; beyond it is behind. */
+  socket_queue_bytes_max: number
+  /** A socket that stays behind for this long is closed. */
+  behind_ms_max: number
+  /** After SIGTERM not ready, but serving, for this long. */
+  drain_delay_ms: number
+  /** Then sockets are closed, spread over this time. */
+  drain_window_ms: number
+  handshakes_per_s: number
   body_bytes_max: number
   frame_bytes_max: number
   sockets_max: number

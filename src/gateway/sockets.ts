@@ -1,6 +1,7 @@
 // The way in of WebSockets, at `/` and `/v1/ws`: what can be refused is refused before the upgrade with an HTTP status, then
 // a session takes over. Knows all sessions of this gateway, ticks them, and ends them when it stops.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import websocket from '@fastify/websocket'
 import type { Logger } from 'pino'
@@ -10,7 +11,10 @@ import { type SocketQuery, socketQuery } from '../protocol/schema/queries.ts'
 import type { Actions } from './actions.ts'
 import { type Auth, bearerOf, type Identity, requireScope } from './auth.ts'
 import type { Hub } from './hub.ts'
+import { joinOptions } from './join-options.ts'
 import type { OriginPolicy } from './origin.ts'
+import { createPost } from './post.ts'
+import type { JoinOptions } from './room.ts'
 import { createSession, type Session } from './session.ts'
 import type { GatewaySettings } from './settings.ts'
 import { createTokenBucket } from './token-bucket.ts'
@@ -39,8 +43,8 @@ export interface Sockets {
   /** Routes and the WebSocket server; `page` answers `GET /` without an upgrade. */
   register: (app: FastifyInstance, page: (request: FastifyRequest, reply: FastifyReply) => unknown) => Promise<void>
   start: () => void
-  /** Closes every socket with 1012 and a time to come back; upgrades answer 503 from now on. */
-  stop: () => void
+  /** Upgrades answer 503 from now on; every socket is closed with 1012 and a time to come back, spread over the drain window. */
+  stop: () => Promise<void>
   count: () => number
 }
 
@@ -52,19 +56,24 @@ declare module 'fastify' {
 export function createSockets (options: SocketsOptions): Sockets {
   const { hub, auth, actions, origins, config, log } = options
   const sessions = new Set<Session>()
+  const post = createPost()
+  const handshakes = createTokenBucket({ per_s: config.handshakes_per_s, burst: config.handshakes_per_s })
   let ticker: NodeJS.Timeout | undefined
   let stopping = false
 
-  function begin (identity: Identity | null, jobId: string | undefined, waitMs: number): Session {
+  function begin (identity: Identity | null, jobId: string | undefined, joining: JoinOptions): Session {
     // With a URL's job and no token yet, the first `authenticate` subscribes.
     const onAuthenticated = () => {
-      if (jobId !== undefined) session.subscribe(jobId, waitMs).catch(error => session.fail(null, error, jobId))
+      if (jobId !== undefined) session.subscribe(jobId, joining).catch(error => session.fail(null, error, jobId))
     }
     const session = createSession({
       hub,
       auth,
       identity,
       bucket: createTokenBucket({ per_s: config.messages_per_s, burst: config.messages_burst }),
+      post,
+      queue_bytes_max: config.socket_queue_bytes_max,
+      behind_ms_max: config.behind_ms_max,
       ping_interval_ms: config.ping_interval_ms,
       subscriptions_max: config.subscriptions_max,
       onMessage: bytes => actions(session, bytes, onAuthenticated),
@@ -84,19 +93,22 @@ export function createSockets (options: SocketsOptions): Sockets {
     if (!origins.permits(request.headers.origin, request.host)) {
       throw new HeadwayError('forbidden', 'Pages of this origin may not connect; see HEADWAY_ALLOWED_ORIGINS.')
     }
-    const { job_id: jobId, wait_ms: waitMs = 0, ticket } = request.query as SocketQuery
+    if (!handshakes.take()) throw new HeadwayError('overloaded', 'More clients come at once than this gateway takes; come back in a moment.')
+    const query = request.query as SocketQuery
+    const { job_id: jobId, wait_ms: waitMs = 0, ticket } = query
+    const joining = joinOptions(query)
     if (ticket !== undefined) throw new HeadwayError('unauthorized', 'This version gives out no tickets; send a token.')
     const token = tokenOf(request)
     const identity = token === null ? null : await auth.verify(token)
     if (identity !== null) requireScope(identity, 'jobs:read')
-    const session = begin(identity, jobId, waitMs)
+    const session = begin(identity, jobId, joining)
     request.session = session
     request.raw.socket.once('close', () => {
       session.dispose()
       sessions.delete(session)
     })
     if (identity === null || jobId === undefined) return
-    const subscribed = session.subscribe(jobId, waitMs)
+    const subscribed = session.subscribe(jobId, joining)
     // Waiting happens on the open socket: proxies do not wait a minute for the answer to an upgrade.
     if (waitMs > 0) subscribed.catch(error => session.fail(null, error, jobId))
     else await subscribed.catch(error => { sessions.delete(session); throw error })
@@ -104,7 +116,7 @@ export function createSockets (options: SocketsOptions): Sockets {
 
   function connect (socket: WebSocket, request: FastifyRequest): void {
     if (request.session === null) return socket.terminate()
-    request.session.attach(socket)
+    request.session.attach(socket, request.raw.socket)
     if (stopping) restart(request.session)
   }
 
@@ -142,10 +154,16 @@ export function createSockets (options: SocketsOptions): Sockets {
         for (const session of sessions) session.tick(now)
       }, Math.min(TICK_MS_MAX, config.ping_interval_ms / 2))
     },
-    stop () {
+    async stop () {
       stopping = true
+      const leaving = [...sessions].map(session => ({ session, at: Math.random() * config.drain_window_ms })).sort((a, b) => a.at - b.at)
+      const begun = performance.now()
+      for (const { session, at } of leaving) {
+        const wait = begun + at - performance.now()
+        if (wait > 1) await delay(wait)
+        restart(session)
+      }
       clearInterval(ticker)
-      for (const session of sessions) restart(session)
     },
     count: () => sessions.size
   }

@@ -27,8 +27,6 @@ export const JSON_DEPTH_MAX = 16
 /** Any whole number on the wire: Lua prints at most 14 digits exactly. Beyond: refused, invalid_field. */
 export const NUMBER_MAX = 99_999_999_999_999
 
-/** Queued for one socket that does not read. Beyond: closed with 1013; what it missed is in the snapshot when it comes back. */
-export const SOCKET_QUEUE_BYTES_MAX = 16_777_216
 /** Items of a snapshot, those last logged. The rest is read by pages. */
 export const SNAPSHOT_ITEMS_MAX = 50
 /** How long a subscription may wait for a job that is not registered yet. */

@@ -137,7 +137,10 @@ export type ServerMessage = JobMessage | AckMessage | ErrorMessage | PongMessage
 
 /** What a client may send. `id` comes back in the ack or error. */
 export type ClientMessage =
-  | { action: 'subscribe', job_id: string, id?: string, wait_ms?: number }
+  /** `since` = a cursor: what was logged after it instead of a snapshot. `min_interval_ms` = progress at most so often. */
+  | { action: 'subscribe', job_id: string, id?: string, wait_ms?: number, since?: string, min_interval_ms?: number }
+  | { action: 'subscribe_tenant', id?: string }
+  | { action: 'unsubscribe_tenant', id?: string }
   | { action: 'unsubscribe', job_id: string, id?: string }
   | { action: ControlAction, job_id: string, reason?: string, id?: string }
   | { action: 'authenticate', token: string, id?: string }

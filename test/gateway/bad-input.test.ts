@@ -171,7 +171,7 @@ t.test('messages of a socket', async t => {
     [{ action: 'pause', job_id: 'j', id: '7', force: true }, 'invalid_field'],
     [{ action: 'pause', job_id: 'j', reason: 5, id: '8' }, 'invalid_field'],
     [{ action: 'cancel', job_id: 'none', id: '9' }, 'unknown_job'],
-    [{ action: 'subscribe_tenant', id: '10' }, 'unknown_action']
+    [{ action: 'subscribe_tenants', id: '10' }, 'unknown_action']
   ]
   for (const [message, code] of table) {
     client.say(message)

@@ -5,7 +5,7 @@ import { until } from '../support/wait.ts'
 import { call, Client, privateRedis, startGateway, tokenOf, WORKER_SCOPES } from './support.ts'
 
 const redis = await privateRedis(t)
-const { url, internal_url: internalUrl } = await startGateway(t, redis)
+const { url, internal_url: internalUrl } = await startGateway(t, redis, { HEADWAY_PROGRESS_INTERVAL_MS: '0' })
 const worker = await tokenOf({ scope: WORKER_SCOPES })
 const user = await tokenOf()
 

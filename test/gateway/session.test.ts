@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Hub } from '../../src/gateway/hub.ts'
+import { createPost } from '../../src/gateway/post.ts'
 import { createSession } from '../../src/gateway/session.ts'
 import { createTokenBucket } from '../../src/gateway/token-bucket.ts'
 import { call, Client, privateRedis, startGateway, tokenOf, WORKER_SCOPES } from './support.ts'
@@ -70,6 +71,9 @@ t.test('a socket that goes while its token is looked at watches nothing', async 
     hub,
     auth: { verify: async () => identity },
     bucket: { take: () => true },
+    post: createPost(),
+    queue_bytes_max: 262_144,
+    behind_ms_max: 30_000,
     ping_interval_ms: 1_000,
     subscriptions_max: 1,
     identity: null,
@@ -79,7 +83,7 @@ t.test('a socket that goes while its token is looked at watches nothing', async 
   const authenticated = session.authenticate('token')
   session.dispose()
   await authenticated
-  await t.rejects(session.subscribe('j', 0), { code: 'closed' })
+  await t.rejects(session.subscribe('j'), { code: 'closed' })
   t.equal(join, 0)
 })
 

@@ -50,6 +50,7 @@ export async function startGateway (t: Test, redis: RedisServer, env: Environmen
     HEADWAY_JWT_SECRET: SECRET,
     HEADWAY_DASHBOARD: 'off',
     HEADWAY_SWEEP_INTERVAL_MS: '50',
+    HEADWAY_DRAIN_WINDOW_MS: '0',
     WEBSOCKET_HOST: '127.0.0.1',
     WEBSOCKET_PORT: '0',
     HEADWAY_INTERNAL_HOST: '127.0.0.1',

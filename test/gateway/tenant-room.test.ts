@@ -63,7 +63,7 @@ function playedEngine () {
 }
 
 function readOf (id: string, rev: number, fields: Fields = {}): JobRead {
-  return { job: stored(id, rev, fields), registration: { ...REGISTRATION, title: `title of ${id}` }, items: [], items_seen: 0, now_ms: 0 }
+  return { job: stored(id, rev, fields), registration: { ...REGISTRATION, title: `title of ${id}` }, items: [], items_seen: 0, events: [], truncated: false, now_ms: 0 }
 }
 
 interface Watcher extends TenantMember { heard: string[], messages: TenantMessage[], why?: HeadwayError }

@@ -1,12 +1,17 @@
 #!lua flags=no-writes
--- read_job.lua: what a new watcher needs, as one consistent view: the job and the items that were logged last.
+-- read_job.lua: what a watcher needs, new or returning, as one consistent view: the job, the items that were logged last,
+-- and what was logged after the position it stood at. Two reads would race with the reducer.
 --
 -- KEYS[1] job         HASH
 -- KEYS[2] meta        HASH
 -- ARGV[1] items_max   int  items wanted, newest first
 -- ARGV[2] chunks_max  int  chunks of the log looked through for them
+-- ARGV[3] after_seq   int  the position; -1 = none, no log is read
 --
--- Returns {'ok', header, registration, gap_ms, partition_epoch, now_ms, ids, records} or {'unknown_job'}
+-- Returns {'ok', header, registration, gap_ms, partition_epoch, now_ms, ids, records, truncated, chunks} or {'unknown_job'};
+-- truncated = 1 when the log does not continue the position
+
+-- #include lib/log_after.lua
 
 local stored = redis.call('HMGET', KEYS[1], '_', 'r')
 if not stored[1] then return { 'unknown_job' } end
@@ -31,4 +36,6 @@ for n = last + 0, oldest, -1 do
   end
 end
 local records = #fields > 0 and redis.call('HMGET', KEYS[1], unpack(fields)) or {}
-return { 'ok', stored[1], stored[2], gap_ms, meta[2] or '0', now, ids, records }
+local truncated, chunks = 0, {}
+if ARGV[3] ~= '-1' then truncated, chunks = log_after(KEYS[1], stored[1], ARGV[3] + 0) end
+return { 'ok', stored[1], stored[2], gap_ms, meta[2] or '0', now, ids, records, truncated, chunks }

@@ -3,7 +3,7 @@
 
 import Type, { type Static } from 'typebox'
 import { CONTROL_ACTIONS } from '../states.ts'
-import { id, since, strict, text, waitMs, word } from './parts.ts'
+import { id, minIntervalMs, since, strict, text, waitMs, word } from './parts.ts'
 
 /** POST /v1/jobs/:id/control */
 export const controlBody = strict({
@@ -18,8 +18,10 @@ const jobId = id('The job.')
 /** Frames by their action. */
 export const FRAMES = {
   subscribe: strict({
-    action: Type.Literal('subscribe'), job_id: jobId, since: since(), wait_ms: waitMs(), id: requestId
+    action: Type.Literal('subscribe'), job_id: jobId, since: since(), wait_ms: waitMs(), min_interval_ms: minIntervalMs(), id: requestId
   }, 'Watch a job.'),
+  subscribe_tenant: strict({ action: Type.Literal('subscribe_tenant'), id: requestId }, 'Watch every job of the tenant.'),
+  unsubscribe_tenant: strict({ action: Type.Literal('unsubscribe_tenant'), id: requestId }, 'Watch them no longer.'),
   unsubscribe: strict({ action: Type.Literal('unsubscribe'), job_id: jobId, id: requestId }, 'Watch it no longer.'),
   pause: strict({ action: Type.Literal('pause'), job_id: jobId, reason: text('Why.'), id: requestId }, 'Pause a job.'),
   resume: strict({ action: Type.Literal('resume'), job_id: jobId, reason: text('Why.'), id: requestId }, 'Resume a job.'),

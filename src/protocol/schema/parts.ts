@@ -43,6 +43,10 @@ export const waitMs = () => Type.Optional(Type.Integer({
   minimum: 0, maximum: WAIT_MS_MAX, description: 'How long to wait for a job that is not registered yet.'
 }))
 
+export const minIntervalMs = () => Type.Optional(Type.Integer({
+  minimum: 0, maximum: WAIT_MS_MAX, description: 'Progress at most this often; below HEADWAY_PROGRESS_INTERVAL_MS it has no effect.'
+}))
+
 export const cursor = () => Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: '`next_cursor` of the page before.' }))
 
 export const since = () => Type.Optional(Type.String({

@@ -2,7 +2,7 @@
 
 import Type, { type Static } from 'typebox'
 import { ITEM_STATES, JOB_STATES } from '../states.ts'
-import { cursor, id, limit, open, since, waitMs, word } from './parts.ts'
+import { cursor, id, limit, minIntervalMs, open, since, waitMs, word } from './parts.ts'
 
 export const jobParams = open({ id: id('The job.') }, 'Path of a job.')
 export type JobParams = Static<typeof jobParams>
@@ -31,10 +31,12 @@ const ticket = Type.Optional(Type.String({ minLength: 1, maxLength: 512, descrip
 
 /** GET / and /v1/ws, upgraded. */
 export const socketQuery = open({
-  job_id: Type.Optional(id('Watched from the start.')), token, ticket, since: since(), wait_ms: waitMs()
+  job_id: Type.Optional(id('Watched from the start.')), token, ticket, since: since(), wait_ms: waitMs(), min_interval_ms: minIntervalMs()
 }, 'A WebSocket.')
 export type SocketQuery = Static<typeof socketQuery>
 
 /** GET /v1/jobs/:id/events */
-export const eventsQuery = open({ token, ticket, since: since(), wait_ms: waitMs() }, 'Server-sent events.')
+export const eventsQuery = open({
+  token, ticket, since: since(), wait_ms: waitMs(), min_interval_ms: minIntervalMs()
+}, 'Server-sent events.')
 export type EventsQuery = Static<typeof eventsQuery>

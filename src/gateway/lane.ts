@@ -1,0 +1,75 @@
+// Conflation: the sockets of a room that want progress equally often, and the progress that they have not been sent yet.
+// Only that something is new is held, and the newest state of each item; what the job's progress says is read when it goes out.
+
+import type { ProgressLine } from '../engine/packed.ts'
+import type { Seat } from './seats.ts'
+
+/** Items whose progress is held; at the bound all of it goes out at once. */
+const HELD_ITEMS_MAX = 256
+
+export interface Held {
+  /** The job's metrics have moved. */
+  job: boolean
+  items: Map<string, ProgressLine>
+}
+
+export interface Lane {
+  readonly seats: Set<Seat>
+  hold: (job: boolean, items: readonly ProgressLine[]) => void
+  /** An item's lifecycle event says more than its progress did. */
+  discardItem: (id: string) => void
+  /** What is held goes out now. */
+  flush: () => void
+  /** What is held is covered by something else, or nothing may follow. */
+  clear: () => void
+}
+
+export interface LaneOptions {
+  /** 0 = nothing is held. */
+  interval_ms: number
+  write: (seats: Set<Seat>, held: Held) => void
+}
+
+export function createLane ({ interval_ms: intervalMs, write }: LaneOptions): Lane {
+  const seats = new Set<Seat>()
+  let held: Held | null = null
+  let sentAt = -Infinity
+  let timer: NodeJS.Timeout | undefined
+
+  function clear (): void {
+    clearTimeout(timer)
+    timer = undefined
+    held = null
+  }
+
+  function flush (): void {
+    const due = held
+    clear()
+    if (due === null || (!due.job && due.items.size === 0)) return
+    sentAt = performance.now()
+    write(seats, due)
+  }
+
+  return {
+    seats,
+    hold (job, items) {
+      if (!job && items.length === 0) return
+      held ??= { job: false, items: new Map() }
+      held.job ||= job
+      for (const line of items) held.items.set(line.item.id, line)
+      const wait = sentAt + intervalMs - performance.now()
+      if (wait <= 0 || held.items.size > HELD_ITEMS_MAX) flush()
+      else timer ??= setTimeout(flush, wait)
+    },
+    discardItem (id) { held?.items.delete(id) },
+    flush,
+    clear
+  }
+}
+
+/** @returns the room's interval doubled until it is long enough, so that a room has few lanes */
+export function laneInterval (roomMs: number, wantedMs: number): number {
+  let intervalMs = roomMs
+  while (intervalMs < wantedMs) intervalMs = Math.max(1, intervalMs * 2)
+  return intervalMs
+}

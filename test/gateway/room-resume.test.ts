@@ -1,0 +1,76 @@
+// H6 by hand: cursors, gaps that the log repairs, sockets that fall behind and come back.
+
+import t from 'tap'
+import { EPOCH, liveRoom, logged, readAt, setUp, update, watcher } from './played-room.ts'
+
+t.test('a gap that the log covers is repaired without a reset, for late joiners too', async t => {
+  const { engine, room, first, nextRead, settled } = await liveRoom(1, 1)
+  engine.publish(update(4, 4))
+  const read = await nextRead(2)
+  t.equal(engine.after.at(-1), 1, 'read from where the room stands')
+  const late = watcher()
+  room.join(late)
+  read.resolve(readAt(4, 4, EPOCH, logged(2, 4)))
+  await settled()
+  t.same(first.heard, ['e2', 'e3', 'e4', 'p4'])
+  t.same(late.heard, ['joined', 'snap:4'])
+  engine.publish(update(5, 5))
+  t.same(first.heard.slice(4), ['e5'])
+})
+
+t.test('a cursor: what was logged after it, the progress as it stands, then live; no snapshot', async t => {
+  const { engine, room, nextRead, settled } = setUp()
+  const [back, older, lost, fresh] = [watcher(), watcher(), watcher(), watcher()]
+  room.join(back, { since: { epoch: EPOCH, seq: 3 } })
+  const read = await nextRead(1)
+  t.equal(engine.after[0], 3)
+  room.join(older, { since: { epoch: EPOCH, seq: 1 } })
+  room.join(lost, { since: { epoch: EPOCH - 1, seq: 3 } })
+  room.join(fresh)
+  engine.publish(update(6, 6))
+  read.resolve(readAt(5, 5, EPOCH, logged(4, 5)))
+  await settled()
+  t.same(back.heard, ['resumed', 'e4', 'e5', 'p5', 'e6'])
+  t.same(lost.heard, ['joined', 'reset:5', 'e6'])
+  t.same(fresh.heard, ['joined', 'snap:5', 'e6'])
+  t.same(older.heard, [], 'the read began behind its cursor')
+  t.equal(engine.after[1], 1, 'so it has one of its own')
+  ;(await nextRead(2)).resolve(readAt(6, 6, EPOCH, logged(2, 6)))
+  await settled()
+  t.same(older.heard, ['resumed', 'e2', 'e3', 'e4', 'e5', 'e6', 'p6'])
+  engine.publish(update(7, 7))
+  for (const one of [back, older, lost, fresh]) t.equal(one.heard.at(-1), 'e7')
+})
+
+t.test('a cursor that the log does not reach gets a snapshot that says so', async t => {
+  const { room, nextRead, settled } = setUp()
+  const one = watcher()
+  room.join(one, { since: { epoch: EPOCH, seq: 1 } })
+  ;(await nextRead(1)).resolve(readAt(9, 9))
+  await settled()
+  t.same(one.heard, ['joined', 'reset:9'])
+})
+
+t.test('a member whose socket is behind gets nothing until it resumes, then all that it missed, once', async t => {
+  const { engine, room, first, nextRead, settled } = await liveRoom(1, 1)
+  const slow = watcher()
+  let open = true
+  const { send } = slow
+  slow.send = frame => open && send(frame)
+  const { resume } = room.join(slow)
+  ;(await nextRead(2)).resolve(readAt(1, 1))
+  await settled()
+  open = false
+  engine.publish(update(2, 2))
+  engine.publish(update(3, 3))
+  open = true
+  engine.publish(update(4, 4))
+  t.same(slow.heard, ['joined', 'snap:1'], 'not even what would fit again: it would be out of order')
+  resume()
+  const read = await nextRead(3)
+  t.equal(engine.after.at(-1), 1)
+  read.resolve(readAt(4, 4, EPOCH, logged(2, 4)))
+  await settled()
+  t.same(slow.heard.slice(2), ['e2', 'e3', 'e4', 'p4'])
+  t.same(first.heard, ['e2', 'e3', 'e4'], 'nobody waited for it')
+})
