@@ -13,6 +13,7 @@ import type { Page } from './page.ts'
 import { answerError, sendProblem, toHeadwayError } from './problem.ts'
 import type { Reach } from './reach.ts'
 import { registerControlRoute } from './routes/control.ts'
+import { registerEventsRoute } from './routes/events.ts'
 import { registerHealthRoutes } from './routes/health.ts'
 import { registerJobRoutes } from './routes/jobs.ts'
 import { registerWorkerRoutes } from './routes/worker-calls.ts'
@@ -51,6 +52,9 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   registerJobRoutes(app, { engine, hub })
   registerControlRoute(app, { engine })
   registerWorkerRoutes(app, { engine })
+  const { ping_interval_ms: heartbeatMs, socket_queue_bytes_max: queueMax } = config
+  const events = registerEventsRoute(app, { hub, auth, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax })
+  app.addHook('preClose', async () => events.stop())
   page?.register(app)
   if (config.public_probes) registerHealthRoutes(app, health)
   return app

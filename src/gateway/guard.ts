@@ -13,14 +13,14 @@ const CORS_HEADERS = {
 
 declare module 'fastify' {
   interface FastifyRequest { identity: Identity | null }
-  interface FastifyContextConfig { scope?: Scope }
+  interface FastifyContextConfig { scope?: Scope, stream?: true }
 }
 
 export function registerGuard (app: FastifyInstance, { auth, origins }: { auth: Auth, origins: OriginPolicy }): void {
   app.decorateRequest('identity', null)
 
   app.addHook('onRoute', ({ url, method, config }) => {
-    if (url.startsWith('/v1/') && method !== 'OPTIONS' && config?.scope === undefined && config?.socket === undefined) {
+    if (url.startsWith('/v1/') && method !== 'OPTIONS' && config?.scope === undefined && config?.socket === undefined && config?.stream === undefined) {
       throw new Error(`the route ${String(method)} ${url} has no scope`)
     }
   })

@@ -8,10 +8,11 @@ import type { Frame } from './frame.ts'
 const SLICE_MS_MAX = 8
 /** Sockets between two looks at the clock. */
 const SLICE_STEP = 64
+const NOTHING = Buffer.alloc(0)
 
 /** The part of a net.Socket that is used. */
 export interface Wire {
-  write: (bytes: Buffer) => boolean
+  write: (bytes: Buffer, done?: () => void) => boolean
   readonly writable: boolean
   /** Bytes that the kernel has not taken. */
   readonly writableLength: number
@@ -21,8 +22,11 @@ export interface Outlet {
   push: (frame: Frame) => void
   /** Bytes that have not left this process. */
   queued: () => number
-  /** Before a close frame: what was pushed goes out. */
-  flush: () => void
+  /**
+   * What was pushed goes out now, as before a close frame.
+   * @param done called when the kernel has taken all of it
+   */
+  flush: (done?: () => void) => void
 }
 
 export interface Post { outlet: (wire: Wire) => Outlet }
@@ -81,7 +85,10 @@ export function createPost (): Post {
           setImmediate(round)
         },
         queued: () => box.bytes + wire.writableLength,
-        flush: () => deliver(box)
+        flush (done) {
+          deliver(box)
+          if (done !== undefined && wire.writable) wire.write(NOTHING, done)
+        }
       }
     }
   }

@@ -40,8 +40,6 @@ export interface SessionOptions {
   onClosed: (code: number) => void
 }
 
-interface DrainSource { on: (event: 'drain', listener: () => void) => unknown }
-
 export interface Session {
   readonly identity: Identity | null
   /** @throws HeadwayError unauthorized before authentication */
@@ -65,7 +63,7 @@ export interface Session {
   ack: (ack: Omit<AckMessage, 'type'>) => void
   fail: (id: string | null, error: unknown, jobId?: string) => void
   /** @param wire the connection below it, to which frames are written */
-  attach: (socket: WebSocket, wire: Wire & DrainSource) => void
+  attach: (socket: WebSocket, wire: Wire) => void
   /** Sends pings, ends who is silent or no longer allowed. */
   tick: (wallMs: number) => void
   close: (code: CloseCode, reason: string) => void
@@ -98,11 +96,15 @@ export function createSession (options: SessionOptions): Session {
     else if (socket?.readyState === socket?.OPEN) outlet.push(frame)
   }
 
-  /** @returns false when the socket is behind */
-  function offer (frame: Frame): boolean {
+  /**
+   * @param whole it belongs to what one job missed, which goes out as a whole: at most one log is queued beyond the mark
+   * @returns false when the socket is behind
+   */
+  function offer (frame: Frame, whole: boolean): boolean {
     if (behindSince !== null) return false
-    if (outlet !== null && outlet.queued() > queueMax) {
+    if (!whole && outlet !== null && outlet.queued() > queueMax) {
       behindSince = Date.now()
+      outlet.flush(drained)
       return false
     }
     write(frame)
@@ -111,8 +113,8 @@ export function createSession (options: SessionOptions): Session {
 
   /** Everything queued has been read. */
   function drained (): void {
+    if (disposed) return
     behindSince = null
-    catchingUp = null
     catchUp()
   }
 
@@ -129,8 +131,10 @@ export function createSession (options: SessionOptions): Session {
 
   function caughtUp (jobId: string): void {
     if (catchingUp !== jobId) return
-    catchingUp = null
-    setImmediate(catchUp)
+    setImmediate(() => {
+      if (catchingUp === jobId) catchingUp = null
+      catchUp()
+    })
   }
 
   function allowed (): Identity {
@@ -156,7 +160,7 @@ export function createSession (options: SessionOptions): Session {
           resolve()
         },
         send (frame) {
-          const taken = offer(frame)
+          const taken = offer(frame, catchingUp === jobId)
           if (!taken) behind.set(jobId, place.resume)
           caughtUp(jobId)
           return taken
@@ -194,7 +198,7 @@ export function createSession (options: SessionOptions): Session {
         },
         send (frame) {
           // What it misses while it is behind is in the list that it gets afterwards.
-          if (!offer(frame)) behind.set(TENANT, () => { subscribeTenant().catch(error => session.fail(null, error)) })
+          if (!offer(frame, false)) behind.set(TENANT, () => { subscribeTenant().catch(error => session.fail(null, error)) })
           caughtUp(TENANT)
         },
         ended (why) {
@@ -234,10 +238,9 @@ export function createSession (options: SessionOptions): Session {
     identity = next
   }
 
-  function attach (attached: WebSocket, wire: Wire & DrainSource): void {
+  function attach (attached: WebSocket, wire: Wire): void {
     socket = attached
     outlet = post.outlet(wire)
-    wire.on('drain', () => { if (behindSince !== null) drained() })
     nextPing = Date.now() + pingMs
     attached.on('pong', () => { missedPings = 0 })
     attached.on('message', (data: Buffer, isBinary: boolean) => {

@@ -103,6 +103,31 @@ t.test('the line is cut in the middle: the end is right', async t => {
   t.ok(sockets.length > 1)
 })
 
+t.test('the line is cut in the middle: no second snapshot, every event once and in order', async t => {
+  const { monitor, url } = await setup(t)
+  await monitor.registerJob('job', { items_total: 200, state: 'running', auto_complete: true })
+  const { sockets, cutting } = await cuttable(t, url)
+  const watch = cutting.watch('job', { wait_ms: 10_000 })
+  const heard: JobMessage[] = []
+  watch.onMessage(message => heard.push(message))
+  await seen(watch, 'running')
+  for (let i = 0; i < 200; i++) {
+    await monitor.updateItemProgress('job', { id: `i${i}`, state: 'completed' })
+    if (i % 70 !== 30) continue
+    sockets.at(-1)!.close()
+    await until(() => watch.getSnapshot().connection === 'reconnecting')
+  }
+  await until(() => watch.getSnapshot().connection === 'ended')
+  t.match(watch.getSnapshot(), { job: { state: 'completed', items_completed: 200, percent_complete: 100 }, items_seen: 200 })
+  t.ok(sockets.length > 1)
+  const [first, ...rest] = heard
+  t.equal(first!.type, 'job.snapshot')
+  t.notOk(rest.some(({ type }) => type === 'job.snapshot'))
+  const logged = rest.filter(({ type }) => !type.endsWith('.progress')).map(({ seq }) => seq)
+  t.same(logged, logged.map((_, i) => first!.seq + 1 + i))
+  t.equal(logged.at(-1), watch.getSnapshot().job!.seq)
+})
+
 t.test('what the server refuses stops the watch and says why', async t => {
   const { client, monitor, url } = await setup(t)
   await monitor.registerJob('job', { state: 'running' })

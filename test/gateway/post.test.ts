@@ -16,8 +16,9 @@ function texts (bytes: Buffer): string[] {
   for (let at = 0; at < bytes.length;) {
     if (bytes[at] !== 0x81) throw new Error(`no text frame begins at ${at}`)
     const short = bytes[at + 1]!
-    const long = short === 126 ? [4, bytes.readUInt16BE(at + 2)] as const : [10, Number(bytes.readBigUInt64BE(at + 2))] as const
-    const [head, length] = short < 126 ? [2, short] as const : long
+    let [head, length] = [2, short]
+    if (short === 126) [head, length] = [4, bytes.readUInt16BE(at + 2)]
+    else if (short === 127) [head, length] = [10, Number(bytes.readBigUInt64BE(at + 2))]
     found.push(bytes.toString('utf8', at + head, at + head + length))
     at += head + length
   }

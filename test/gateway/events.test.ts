@@ -1,0 +1,70 @@
+// Server-sent events: the same order as on a socket, cursors as ids, and an end.
+
+import t from 'tap'
+import { until } from '../support/wait.ts'
+import { call, privateRedis, startGateway, tokenOf } from './support.ts'
+
+const redis = await privateRedis(t)
+const { engine, url } = await startGateway(t, redis, { HEADWAY_PROGRESS_INTERVAL_MS: '0', HEADWAY_PING_INTERVAL_MS: '100' })
+const token = await tokenOf()
+
+interface Heard { id: string, event: string, data: { seq: number, data: Record<string, unknown> } }
+
+/** Reads a stream until it ends or is left. */
+async function listen (path: string, headers: Record<string, string> = {}) {
+  const stop = new AbortController()
+  const response = await fetch(`${url}${path}`, { headers, signal: stop.signal })
+  const heard: Heard[] = []
+  let comments = 0
+  let ended = false
+  const reading = (async () => {
+    let rest = ''
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+      const blocks = (rest + chunk).split('\n\n')
+      rest = blocks.pop()!
+      for (const block of blocks) {
+        const fields = Object.fromEntries(block.split('\n').map(line => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 2)]))
+        if (fields['data'] === undefined) comments++
+        else heard.push({ id: fields['id'] ?? '', event: fields['event'] ?? '', data: JSON.parse(fields['data']) })
+      }
+    }
+    ended = true
+  })().catch(() => {})
+  return { response, heard, comments: () => comments, ended: () => ended, reading, leave: () => stop.abort() }
+}
+
+const address = { tenant: 'acme', job: 'sse' }
+const logged = (heard: Heard[]) => heard.filter(({ event }) => !event.endsWith('.progress') && event !== 'job.snapshot')
+
+t.test('snapshot, events, a cursor to resume from, the end', async t => {
+  await engine.submit({ ...address, type: 'job.register', data: { items_total: 4, state: 'running' } })
+  const first = await listen(`/v1/jobs/sse/events?token=${token}`)
+  t.match(first.response.headers.get('content-type'), /^text\/event-stream/)
+  await until(() => first.heard.length > 0, { what: 'a snapshot' })
+  t.equal(first.heard[0]?.event, 'job.snapshot')
+  for (const id of ['a', 'b']) await engine.submit({ ...address, type: 'item.update', data: { id, state: 'completed' } })
+  await until(() => logged(first.heard).length === 2, { what: 'two items' })
+  await until(() => first.comments() > 1, { what: 'a heartbeat' })
+  first.leave()
+  const cursor = logged(first.heard)[0]!.id
+  t.match(cursor, /^\d{13}\.1$/)
+
+  await engine.submit({ ...address, type: 'item.update', data: { id: 'c', state: 'completed' } })
+  const again = await listen('/v1/jobs/sse/events', { authorization: `Bearer ${token}`, 'last-event-id': cursor })
+  await until(() => logged(again.heard).length === 2, { what: 'what was missed' })
+  await engine.submit({ ...address, type: 'job.state', data: { state: 'completed' } })
+  await until(() => again.ended(), { what: 'the stream ends with the job' })
+  t.notOk(again.heard.some(({ event }) => event === 'job.snapshot'))
+  t.same(logged(again.heard).map(({ data }) => data.seq), logged(again.heard).map((_, n) => n + 2))
+  t.equal(again.heard.at(-1)?.event, 'job.completed')
+})
+
+t.test('what cannot be watched is an HTTP status', async t => {
+  t.match(await call(`${url}/v1/jobs/none/events`, 'GET', token), { status: 404, body: { code: 'unknown_job' } })
+  t.match(await call(`${url}/v1/jobs/sse/events`, 'GET', null), { status: 401 })
+  t.match(await call(`${url}/v1/jobs/sse/events?token=x`, 'GET', null), { status: 401 })
+  t.match(await call(`${url}/v1/jobs/sse/events`, 'GET', await tokenOf({ tenant: 'other' })), { status: 404 })
+  t.match(await call(`${url}/v1/jobs/sse/events?since=5`, 'GET', token), { status: 400 })
+  const bad = await fetch(`${url}/v1/jobs/sse/events`, { headers: { authorization: `Bearer ${token}`, 'last-event-id': 'x' } })
+  t.equal(bad.status, 400)
+})

@@ -1,0 +1,58 @@
+// A client that does not read costs a bounded amount, and gets everything or a reset when it reads again; or it is closed.
+
+import t from 'tap'
+import type { WorkerEvent } from '../../src/protocol/worker-events.ts'
+import { until } from '../support/wait.ts'
+import { Client, type Message, privateRedis, startGateway, tokenOf } from './support.ts'
+
+const redis = await privateRedis(t)
+const token = await tokenOf()
+const LARGE = 'x'.repeat(2_000)
+const ITEMS = 6_000
+
+async function flood (engine: Awaited<ReturnType<typeof startGateway>>['engine'], job: string): Promise<void> {
+  for (let n = 0; n < ITEMS; n += 20) {
+    await engine.append(Array.from({ length: 20 }, (_, k): WorkerEvent =>
+      ({ tenant: 'acme', job, type: 'item.update', data: { id: `i${n + k}`, state: 'completed', result: LARGE } })))
+  }
+}
+
+t.test('a reader that stops for a while: bounded, then complete or told', async t => {
+  const { engine, url } = await startGateway(t, redis, { HEADWAY_SOCKET_QUEUE_BYTES_MAX: '65536' })
+  await engine.submit({ tenant: 'acme', job: 'slow', type: 'job.register', data: { items_total: ITEMS, state: 'running', auto_complete: true } })
+  const slow = await new Client(`${url}/?job_id=slow&token=${token}`).open()
+  const quick = await new Client(`${url}/?job_id=slow&token=${token}`).open()
+  await slow.of('job.snapshot')
+  slow.socket.pause()
+  await flood(engine, 'slow')
+  const isEnd = ({ type, data }: Message) => type === 'job.completed' || (data['job'] as { state?: string } | undefined)?.state === 'completed'
+  await quick.hear(isEnd, 'the end')
+  t.ok(slow.messages.length < ITEMS, 'it has not read')
+  slow.socket.resume()
+  await slow.hear(isEnd, 'the end')
+  let seq = 0
+  for (const { type, seq: next, data } of slow.messages.slice(1)) {
+    if (type === 'job.snapshot') t.equal(data['reset'], true)
+    else t.equal(next, type.endsWith('.progress') ? seq : seq + 1)
+    seq = next
+  }
+  t.ok(slow.messages.some(({ type, data }) => type === 'job.snapshot' && data['reset'] === true), 'the log does not reach that far back')
+  slow.socket.close()
+  quick.socket.close()
+})
+
+t.test('a reader that stays behind is closed', async t => {
+  const { engine, url } = await startGateway(t, redis, { HEADWAY_SOCKET_QUEUE_BYTES_MAX: '16384', HEADWAY_BEHIND_MS_MAX: '1000' })
+  await engine.submit({ tenant: 'acme', job: 'stuck', type: 'job.register', data: { items_total: ITEMS, state: 'running' } })
+  const stuck = await new Client(`${url}/?job_id=stuck&token=${token}`).open()
+  await stuck.of('job.snapshot')
+  stuck.socket.pause()
+  await flood(engine, 'stuck')
+  const channel = engine.keys.job('acme', 'stuck').key
+  const listeners = async () => (await redis.client().pubsub('NUMSUB', channel) as [string, number])[1]
+  t.equal(await listeners(), 1)
+  await until(async () => await listeners() === 0, { what: 'the gateway lets it go' })
+  stuck.socket.resume()
+  await stuck.end()
+  t.ok(stuck.messages.length < ITEMS)
+})
