@@ -46,11 +46,11 @@ t.test('a reader that stays behind is closed', async t => {
   await engine.submit({ tenant: 'acme', job: 'stuck', type: 'job.register', data: { items_total: ITEMS, state: 'running' } })
   const stuck = await new Client(`${url}/?job_id=stuck&token=${token}`).open()
   await stuck.of('job.snapshot')
-  stuck.socket.pause()
-  await flood(engine, 'stuck')
   const channel = engine.keys.job('acme', 'stuck').key
   const listeners = async () => (await redis.client().pubsub('NUMSUB', channel) as [string, number])[1]
   t.equal(await listeners(), 1)
+  stuck.socket.pause()
+  await flood(engine, 'stuck')
   await until(async () => await listeners() === 0, { what: 'the gateway lets it go' })
   stuck.socket.resume()
   await stuck.end()
