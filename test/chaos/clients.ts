@@ -1,0 +1,133 @@
+// The watchers of a run: plain WebSocket clients that write down every frame, come back with full jitter, and go on behind the
+// last event that they have seen. They judge nothing; they only follow the protocol.
+
+import { WebSocket } from 'ws'
+import type { Message, Recorder } from './record.ts'
+
+const RECONNECT_MS = { base: 100, max: 2_000 }
+const HANDSHAKE_MS_MAX = 3_000
+const TERMINAL = ['completed', 'failed', 'canceled']
+
+export interface Watcher {
+  readonly client: number
+  readonly job: string
+  /** Where it stands; null = it has no snapshot yet. */
+  readonly position: { epoch: number, seq: number } | null
+  /** The end of its job has been seen. */
+  readonly ended: boolean
+  /** The newest metrics heard. */
+  readonly metrics: Record<string, unknown> | null
+  readonly connected: boolean
+  /** Goes without a word and comes back. */
+  drop (): void
+  /** Stops and goes on reading its socket. */
+  setReading (reading: boolean): void
+  stop (): void
+}
+
+export interface WatcherParams {
+  client: number
+  job: string
+  token: string
+  /** http: address of a gateway to try now. */
+  url: () => string
+  recorder: Recorder
+}
+
+export function startWatcher ({ client, job, token, url, recorder }: WatcherParams): Watcher {
+  let position: { epoch: number, seq: number } | null = null
+  let metrics: Record<string, unknown> | null = null
+  let ended = false
+  let stopped = false
+  let reading = true
+  let connection = 0
+  let tries = 0
+  let socket: WebSocket | null = null
+  let timer: NodeJS.Timeout | undefined
+
+  function connect (): void {
+    if (stopped) return
+    const number = ++connection
+    const since = position === null ? null : `${position.epoch}.${position.seq}`
+    const query = new URLSearchParams({ job_id: job, token, ...(since === null ? {} : { since }), ...(since === null ? { wait_ms: '20000' } : {}) })
+    const current = new WebSocket(`${url().replace('http', 'ws')}/v1/ws?${query}`, { handshakeTimeout: HANDSHAKE_MS_MAX, perMessageDeflate: false })
+    let again: number | null = null
+    socket = current
+    current.on('open', () => {
+      recorder.write({ k: 'open', client, connection: number, since })
+      if (!reading) current.pause()
+    })
+    current.on('message', data => {
+      if (stopped) return
+      const message = JSON.parse(String(data)) as Message
+      recorder.write({ k: 'frame', client, connection: number, message })
+      tries = 0
+      if (message.type === 'error') {
+        if (message['code'] === 'unknown_job') position = null // it was told; what comes now is another job
+        return current.close(4000, 'told of an error')
+      }
+      take(message)
+    })
+    current.on('unexpected-response', (_, response) => {
+      recorder.write({ k: 'refused', client, connection: number, status: response.statusCode ?? 0 })
+      if (response.statusCode === 404) position = null
+      response.resume()
+      current.terminate()
+    })
+    current.on('error', () => {})
+    current.on('close', (code, reason) => {
+      recorder.write({ k: 'close', client, connection: number, code, reason: String(reason) })
+      if (socket === current) socket = null
+      if (stopped || ended) return
+      if (code === 1012) again = (parsed(String(reason))['reconnect_after_ms'] as number | undefined) ?? null
+      timer = setTimeout(connect, again ?? Math.random() * Math.min(RECONNECT_MS.max, RECONNECT_MS.base * 2 ** tries++))
+    })
+  }
+
+  function take ({ type, seq = 0, data = {} }: Message): void {
+    if (type === 'job.snapshot') {
+      const view = data['job'] as Record<string, unknown>
+      position = { epoch: data['epoch'] as number, seq }
+      metrics = view
+      ended = TERMINAL.includes(String(view['state']))
+      return
+    }
+    if (position === null || !type.includes('.')) return
+    position = { epoch: position.epoch, seq }
+    if (type === 'job.progress') metrics = data
+    if (TERMINAL.some(state => type === `job.${state}`)) {
+      metrics = data
+      ended = true
+    }
+  }
+
+  connect()
+  return {
+    client,
+    job,
+    get position () { return position },
+    get ended () { return ended },
+    get metrics () { return metrics },
+    get connected () { return socket?.readyState === WebSocket.OPEN },
+    drop () { socket?.terminate() },
+    setReading (wanted) {
+      reading = wanted
+      if (socket?.readyState !== WebSocket.OPEN) return
+      if (reading) socket.resume()
+      else socket.pause()
+    },
+    stop () {
+      stopped = true
+      clearTimeout(timer)
+      socket?.terminate()
+    }
+  }
+}
+
+function parsed (text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch {
+    return {}
+  }
+}

@@ -1,0 +1,246 @@
+// The faults: what each needs, what it may cost, and what it does. A fault chooses its moments by how far the jobs are, its
+// victims and its lengths by the seed.
+
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Backend, BackendName } from './backends.ts'
+import type { GatewayHandle } from './gateways.ts'
+import type { Watcher } from './clients.ts'
+import { between, type Random } from './plan.ts'
+import type { Proxy } from './proxy.ts'
+import type { Rules } from './record.ts'
+import type { RedisServer } from '../support/redis.ts'
+
+/** What a fault can lay its hands on. */
+export interface World {
+  readonly random: Random
+  readonly quick: boolean
+  readonly jobs: readonly string[]
+  readonly backend: Backend
+  readonly gateways: readonly GatewayHandle[]
+  readonly watchers: readonly Watcher[]
+  /** In front of each gateway, for `proxied` faults. */
+  readonly client_wires: readonly Proxy[]
+  /** Between each gateway and Redis. */
+  readonly redis_wires: readonly Proxy[]
+  /** Resolves when so much of all work is done, or the run is over. */
+  at (share: number): Promise<void>
+  over (): boolean
+  /** Writes down what is done to whom. */
+  tell (what: string): void
+}
+
+export interface Fault {
+  readonly name: string
+  readonly help: string
+  readonly backend: BackendName
+  readonly may: Partial<Pick<Rules, 'new_epochs' | 'resets' | 'unknown'>>
+  /** Many large items: volume for what only shows under pressure. */
+  readonly fat?: boolean
+  readonly proxied?: boolean
+  /** Behind haproxy. */
+  readonly balanced?: boolean
+  /** Settings of the gateways. */
+  readonly env?: Record<string, string>
+  inject (world: World): Promise<void>
+}
+
+const LOSSY = { new_epochs: true } as const
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: 'gateway-kill',
+    help: 'SIGKILL of a gateway, which starts again on its port',
+    backend: 'plain',
+    may: {},
+    inject: world => repeat(world, world.quick ? 1 : 3, async () => {
+      const gateway = one(world, world.gateways)
+      world.tell(`SIGKILL ${gateway.port}`)
+      await gateway.end()
+      await pause(between(world.random, 0, 500))
+      await gateway.restart()
+    })
+  },
+  {
+    name: 'gateway-pause',
+    help: 'SIGSTOP of a gateway for a while: its sockets stay open and say nothing',
+    backend: 'plain',
+    may: {},
+    inject: world => repeat(world, world.quick ? 1 : 3, async () => {
+      const gateway = one(world, world.gateways)
+      await stopped(world, `gateway ${gateway.port}`, signal => gateway.signal(signal), world.quick ? 1_000 : between(world.random, 500, 3_000))
+    })
+  },
+  {
+    name: 'subscriber-kill',
+    help: 'CLIENT KILL TYPE pubsub, again and again',
+    backend: 'plain',
+    may: {},
+    inject: world => repeat(world, world.quick ? 4 : 12, async () => {
+      world.tell('CLIENT KILL TYPE pubsub')
+      await (await firstServer(world)).client().call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    })
+  },
+  {
+    name: 'subscriber-overflow',
+    help: 'Redis cuts subscribers off because their output buffer is over a tiny limit',
+    backend: 'plain',
+    may: {},
+    fat: true,
+    env: { HEADWAY_LOG_BYTES_MAX: '67108864' },
+    inject: world => repeat(world, world.quick ? 1 : 3, async () => {
+      const redis = (await firstServer(world)).client()
+      await redis.config('SET', 'client-output-buffer-limit', 'pubsub 1024 512 1')
+      world.tell('output buffer of subscribers: 1 KiB')
+      await pause(world.quick ? 1_000 : 2_000)
+      await redis.config('SET', 'client-output-buffer-limit', 'pubsub 33554432 8388608 60')
+      world.tell('output buffer of subscribers: as usual')
+    })
+  },
+  {
+    name: 'redis-restart',
+    help: 'SIGKILL of a Redis with appendonly, which starts again on its port and folder',
+    backend: 'durable',
+    may: LOSSY,
+    inject: world => repeat(world, world.quick ? 1 : 2, async () => {
+      world.tell('SIGKILL Redis')
+      await world.backend.restart()
+      world.tell('Redis is back')
+    })
+  },
+  {
+    name: 'redis-wiped',
+    help: 'FLUSHALL: every job is gone, the workers\' SDK sends again what it sent',
+    backend: 'plain',
+    may: { ...LOSSY, unknown: true },
+    inject: world => repeat(world, 1, async () => {
+      world.tell('FLUSHALL')
+      await (await firstServer(world)).client().flushall()
+    })
+  },
+  {
+    name: 'redis-frozen',
+    help: 'SIGSTOP of Redis for 3 s',
+    backend: 'plain',
+    may: {},
+    inject: world => repeat(world, world.quick ? 1 : 2, async () => {
+      const { pid } = await firstServer(world)
+      await stopped(world, 'Redis', signal => process.kill(pid, signal), 3_000)
+    })
+  },
+  ...(['sentinel', 'cluster'] as const).map((backend): Fault => ({
+    name: `failover-${backend}`,
+    help: `SIGKILL of a primary, a replica takes over (${backend === 'sentinel' ? 'Sentinel' : 'Cluster'})`,
+    backend,
+    may: LOSSY,
+    inject: world => repeat(world, 1, async () => {
+      const job = one(world, world.jobs)
+      world.tell(`SIGKILL the primary of ${job}`)
+      await (await world.backend.primaryOf(job)).kill()
+    })
+  })),
+  {
+    name: 'network-cut',
+    help: 'the wires between clients, gateways and Redis stall or are reset',
+    backend: 'plain',
+    may: {},
+    proxied: true,
+    inject: world => repeat(world, world.quick ? 2 : 6, async n => {
+      const side = (n + between(world.random, 0, 1)) % 2 === 0 ? 'redis' : 'client'
+      const wire = one(world, side === 'redis' ? world.redis_wires : world.client_wires)
+      const ms = world.quick ? 800 : between(world.random, 200, 5_000)
+      if (world.random() < 0.6) {
+        world.tell(`the ${side} wire ${wire.port} stalls for ${ms} ms`)
+        wire.stall()
+        await pause(ms)
+        // Half of the stalled wires come back as if nothing had been.
+        if (world.random() < 0.5) wire.reset()
+        wire.pass()
+      } else {
+        world.tell(`the ${side} wire ${wire.port} is reset`)
+        wire.reset()
+      }
+    })
+  },
+  {
+    name: 'client-churn',
+    help: 'clients leave and come back all the time',
+    backend: 'plain',
+    may: {},
+    async inject (world) {
+      world.tell('churn begins')
+      while (!world.over()) {
+        one(world, world.watchers).drop()
+        await pause(between(world.random, 5, 40))
+        if (await isPast(world, 0.95)) break
+      }
+      world.tell('churn ends')
+    }
+  },
+  {
+    name: 'slow-clients',
+    help: 'clients stop reading their socket for a while',
+    backend: 'plain',
+    // Who falls behind before its first snapshot has been sent has no position to go on from.
+    may: { resets: true },
+    fat: true,
+    env: { HEADWAY_SOCKET_QUEUE_BYTES_MAX: '16384', HEADWAY_LOG_BYTES_MAX: '67108864' },
+    async inject (world) {
+      await world.at(0.1)
+      const slow = world.watchers.filter(() => world.random() < 0.5)
+      world.tell(`${slow.length} clients stop reading`)
+      for (const watcher of slow) watcher.setReading(false)
+      for (const [n, watcher] of slow.entries()) {
+        await world.at(0.2 + 0.7 * n / slow.length)
+        watcher.setReading(true)
+      }
+      world.tell('all read again')
+    }
+  },
+  {
+    name: 'rolling-restart',
+    help: 'behind haproxy, each gateway in turn gets SIGTERM and is started again',
+    backend: 'plain',
+    may: {},
+    balanced: true,
+    env: { HEADWAY_DRAIN_DELAY_MS: '300', HEADWAY_DRAIN_WINDOW_MS: '700' },
+    async inject (world) {
+      for (const [n, gateway] of world.gateways.entries()) {
+        await world.at(0.15 + 0.25 * n)
+        world.tell(`SIGTERM ${gateway.port}`)
+        await gateway.end('SIGTERM')
+        await gateway.restart()
+        world.tell(`${gateway.port} is back`)
+      }
+    }
+  }
+]
+
+function one<T> ({ random }: World, list: readonly T[]): T {
+  const found = list[between(random, 0, list.length - 1)]
+  if (found === undefined) throw new Error('there is nothing to choose from')
+  return found
+}
+
+/** Spread over the middle of the work, at moments that the seed shifts. */
+async function repeat (world: World, times: number, act: (n: number) => Promise<void>): Promise<void> {
+  for (let n = 0; n < times; n++) {
+    await world.at(0.2 + 0.6 * (n + 0.7 * world.random()) / times)
+    if (world.over()) return
+    await act(n)
+  }
+}
+
+async function stopped (world: World, what: string, send: (signal: NodeJS.Signals) => void, ms: number): Promise<void> {
+  world.tell(`SIGSTOP ${what} for ${ms} ms`)
+  send('SIGSTOP')
+  await pause(ms)
+  send('SIGCONT')
+}
+
+function firstServer ({ backend, jobs }: World): Promise<RedisServer> {
+  return backend.primaryOf(jobs[0] ?? '')
+}
+
+async function isPast (world: World, share: number): Promise<boolean> {
+  return await Promise.race([world.at(share).then(() => true), pause(0, false)])
+}
