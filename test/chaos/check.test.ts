@@ -1,16 +1,17 @@
-// A checker that never fails proves nothing. A real run has to pass, and each bug planted into its record has to be found.
+// A checker that never fails proves nothing. A real run has to pass, and each bug planted into its record has to be found, for
+// the reason that it is.
 
 import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
-import { rmSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import t from 'tap'
 import { checkRun } from './check.ts'
 import { readRecord, type Line } from './record.ts'
 
 type FrameLine = Extract<Line, { k: 'frame' }>
+type FinalLine = Extract<Line, { k: 'final' }>
 
-const PROGRAM = join(import.meta.dirname, 'run.ts')
-const run = spawnSync(process.execPath, [PROGRAM, '--fault', 'gateway-kill', '--seed', '3', '--quick', '--keep'], { encoding: 'utf8' })
+const run = spawnSync(process.execPath, [join(import.meta.dirname, 'run.ts'), '--fault', 'gateway-kill', '--seed', '3', '--quick', '--keep'], { encoding: 'utf8' })
 const file = /record: (\S+)/.exec(run.stdout)?.[1] ?? ''
 t.equal(run.status, 0, `a gateway is killed and nothing is missed: ${run.stdout}${run.stderr}`)
 const lines = readRecord(file)
@@ -19,45 +20,95 @@ t.teardown(() => rmSync(dirname(file), { recursive: true, force: true }))
 const isFrame = (line: Line): line is FrameLine => line.k === 'frame'
 const isEvent = ({ message: { type } }: FrameLine) => type.startsWith('job.') === false && !type.endsWith('.progress')
 const isEnd = ({ message: { type } }: FrameLine) => ['job.completed', 'job.failed', 'job.canceled'].includes(type)
+const framesOf = (client: number) => lines.filter(isFrame).filter(frame => frame.client === client)
 
-/** Frames of one client that stayed on one connection and saw the end live. */
-const client = lines.filter(isFrame).find(frame => isEnd(frame))!.client
-const own = lines.filter(isFrame).filter(frame => frame.client === client)
+/** Frames of one client that saw the end live, of a job whose every counter is planned. */
+const own = framesOf(lines.filter(isFrame).find(frame => isEnd(frame) && frame.message.job_id!.startsWith('auto'))!.client)
 const events = own.filter(isEvent)
-const middle = events[events.length >> 1]!
+const at = events.length >> 1
+const middle = events[at]!
+const end = own.find(isEnd)!
+
+/** And of one whose job goes on: only progress tells it how far its last items are. */
+const runLine = lines.find(line => line.k === 'run')!
+const openJob = runLine.clients.find(({ job }) => job.startsWith('open'))!
+const open = framesOf(openJob.client)
+const openItem = runLine.expected.find(({ job }) => job === openJob.job)!.items
+const [lastItem = ''] = Object.entries(openItem).filter(([, { state }]) => state === 'processing').map(([id]) => id).slice(-1)
+
+/** The first frame of a connection that went on where another had ended. */
+const resumed = lines.find((line): line is Extract<Line, { k: 'open' }> => line.k === 'open' && line.since !== null)!
+const goesOn = framesOf(resumed.client).find(({ connection }) => connection === resumed.connection)!
 
 const without = (...dropped: Line[]) => lines.filter(line => !dropped.includes(line))
-const changed = (frame: FrameLine, message: object) => lines.map(line => {
-  return line === frame ? { ...frame, message: { ...frame.message, ...message } } : line
-})
+const behind = (line: Line, ...added: Line[]) => lines.flatMap(one => one === line ? [one, ...added] : [one])
+const altered = (frame: FrameLine, message: object): FrameLine => ({ ...frame, message: { ...frame.message, ...message } })
+const changed = (frame: FrameLine, message: object) => lines.map(line => line === frame ? altered(frame, message) : line)
+const isFinalOf = (job: string) => (line: Line): line is FinalLine => line.k === 'final' && line.job === job
+const final = lines.find(isFinalOf(middle.message.job_id!))!
+const finally_ = (change: Partial<FinalLine>) => lines.map(line => line === final ? { ...final, ...change } : line)
+const snapshotAt = (frame: FrameLine, data: object): FrameLine => {
+  const first = framesOf(frame.client).find(({ message }) => message.type === 'job.snapshot')!
+  return altered(frame, { type: 'job.snapshot', data: { ...first.message.data, ...data } })
+}
 
 t.same(checkRun(lines).violations, [], 'the run as it was')
 
-const PLANTED: Record<string, () => Line[]> = {
-  'a dropped message': () => without(middle),
-  'a skipped repair: several messages in a row': () => without(...events.slice(events.length >> 1, (events.length >> 1) + 5)),
-  'a swapped pair': () => {
-    const next = events[(events.length >> 1) + 1]!
-    return lines.map(line => {
-      if (line === middle) return { ...middle, message: next.message }
-      return line === next ? { ...next, message: middle.message } : line
-    })
-  },
-  'a repeat': () => lines.flatMap(line => line === middle ? [line, line] : [line]),
-  'a rev that goes back': () => changed(own.filter(isEvent).at(-1)!, { rev: 1 }),
-  'something after the end': () => {
-    const late = { ...middle, message: { ...middle.message, seq: own.at(-1)!.message.seq! + 1 } }
-    return [...without(lines.at(-1)!), late, lines.at(-1)!]
-  },
-  'an end that was not seen': () => without(...own.filter(isEnd)),
-  'a last value that was lost': () => {
-    const end = own.find(isEnd)!
-    return changed(end, { data: { ...end.message.data, items_completed: 0 } })
-  },
-  'a counter that is wrong in the end': () => lines.map(line =>
-    line.k === 'final' && line.view !== null ? { ...line, view: { ...line.view, items_completed: Number(line.view['items_completed']) + 1 } } : line),
-  'an event that differs from what others saw': () => changed(middle, { type: 'job.stalled', data: {} }),
-  'a run that did not end': () => lines.filter(({ k }) => k !== 'end')
+const PLANTED: Record<string, [found: RegExp, () => Line[]]> = {
+  'a dropped message': [/a gap|progress of seq/, () => without(middle)],
+  'a skipped repair: several messages in a row': [/a gap|progress of seq/, () => without(...events.slice(at, at + 5))],
+  'a swapped pair': [/a repeat or a step back/, () => {
+    const next = events[at + 1]!
+    const swapped = new Map<Line, Line>([[middle, { ...middle, message: next.message }], [next, { ...next, message: middle.message }]])
+    return lines.map(line => swapped.get(line) ?? line)
+  }],
+  'a repeat': [/a repeat or a step back/, () => behind(middle, middle)],
+  'a rev that goes back': [/: rev 1 after/, () => changed(events.at(-1)!, { rev: 1 })],
+  'something after the end': [/after the end/, () => behind(end, altered(middle, { seq: end.message.seq! + 1, rev: end.message.rev }))],
+  'an end that was not seen': [/never saw the end/, () => without(...own.filter(isEnd))],
+  'a last value that was lost': [/last heard items_completed 0/, () => changed(end, { data: { ...end.message.data, items_completed: 0 } })],
+  'a last progress of the job that was conflated away': [/last heard items_/, () => {
+    const settledLast = open.filter(({ message: { type } }) => type === 'job.progress')
+    return without(...settledLast.slice(-Math.ceil(settledLast.length / 2)))
+  }],
+  'a last progress of an item that was conflated away': [new RegExp(`last heard .* % of ${lastItem}`), () =>
+    without(...open.filter(({ message: { type, data } }) => type === 'video.progress' && data?.['id'] === lastItem))],
+  'progress of an item behind its end': [/which was settled before/, () => {
+    const settled = events.find(({ message: { type } }) => type === 'video.completed')!
+    return behind(settled, altered(settled, { type: 'video.progress' }))
+  }],
+  'progress that is older than what was shown': [/progress of seq/, () => behind(middle, altered(middle, { type: 'job.progress', seq: middle.message.seq! - 1, data: {} }))],
+  'a snapshot in place of the missed events': [/a snapshot without reset after since/, () =>
+    lines.map(line => line === goesOn ? snapshotAt(goesOn, { reset: false }) : line)],
+  'a reset that nothing called for': [/reset, though the log reaches back/, () => behind(middle, snapshotAt(middle, { reset: true }))],
+  'an epoch that is new without a loss': [/a new epoch, though nothing was lost/, () => behind(middle, snapshotAt(middle, { reset: true, epoch: 99_999_999_999_999 }))],
+  'an epoch that goes back': [/: epoch 1 after/, () => behind(middle, snapshotAt(middle, { reset: true, epoch: 1 }))],
+  'a job that was said to be unknown': [/that the job is unknown/, () => behind(middle, { ...middle, message: { type: 'error', code: 'unknown_job' } })],
+  'a message of another job': [/a message of other/, () => changed(middle, { job_id: 'other' })],
+  'an event that differs from what others saw': [/to one and/, () => changed(middle, { type: 'job.stalled', data: {} })],
+  'a counter that is wrong in the end': [/items_completed is .*, planned was/, () =>
+    finally_({ view: { ...final.view, items_completed: Number(final.view!['items_completed']) + 1 } })],
+  'an item in another state than planned': [/item i0 is pending #1, planned was/, () =>
+    finally_({ items: final.items.map(item => item['id'] === 'i0' ? { ...item, state: 'pending', attempt: 1 } : item) })],
+  'an event that took effect twice': [/took effect twice/, () =>
+    finally_({ log: final.log.map((logged, n) => n === at + 1 ? { ...logged, what: final.log.find(({ what }) => what.startsWith('video'))!.what } : logged) })],
+  'a job that is not there in the end': [/is not in Redis/, () => finally_({ view: null })],
+  'a gateway that takes too much': [/the bound is/, () => [...lines, { k: 'rss', t: 0, pid: 1, bytes: 2 ** 40 }]],
+  'a worker whose event was not taken': [/the SDK did not send: x/, () => lines.map(line => line.k === 'end' ? { ...line, refused: ['x'] } : line)],
+  'a run that did not end': [/did not come to its end/, () => lines.filter(({ k }) => k !== 'end')]
 }
 
-for (const [what, plant] of Object.entries(PLANTED)) t.ok(checkRun(plant()).violations.length > 0, `found: ${what}`)
+for (const [what, [found, plant]] of Object.entries(PLANTED)) {
+  const { violations } = checkRun(plant())
+  t.ok(violations.some(text => found.test(text)), `found: ${what}`, { violations: violations.slice(0, 5) })
+}
+
+t.test('as a program', async t => {
+  const check = (...args: string[]) => spawnSync(process.execPath, [join(import.meta.dirname, 'check.ts'), ...args], { encoding: 'utf8' })
+  const bad = join(dirname(file), 'bad.jsonl')
+  writeFileSync(bad, without(middle).map(line => JSON.stringify(line)).join('\n'))
+  t.match(check(file), { status: 0, stdout: /^no violation/ })
+  t.match(check(bad), { status: 1, stdout: /^\d+ violations/ })
+  t.match(check(), { status: 2, stderr: /usage/ })
+  t.match(check('/nowhere.jsonl'), { status: 2, stderr: /ENOENT/ })
+})

@@ -6,6 +6,7 @@ import type { Message, Recorder } from './record.ts'
 
 const RECONNECT_MS = { base: 100, max: 2_000 }
 const HANDSHAKE_MS_MAX = 3_000
+const TEXT_KEPT_MAX = 600
 const TERMINAL = ['completed', 'failed', 'canceled']
 
 export interface Watcher {
@@ -17,7 +18,8 @@ export interface Watcher {
   readonly ended: boolean
   /** The newest metrics heard. */
   readonly metrics: Record<string, unknown> | null
-  readonly connected: boolean
+  /** Read so far. */
+  readonly bytes: number
   /** Goes without a word and comes back. */
   drop (): void
   /** Stops and goes on reading its socket. */
@@ -42,6 +44,7 @@ export function startWatcher ({ client, job, token, url, recorder }: WatcherPara
   let reading = true
   let connection = 0
   let tries = 0
+  let bytes = 0
   let socket: WebSocket | null = null
   let timer: NodeJS.Timeout | undefined
 
@@ -59,7 +62,9 @@ export function startWatcher ({ client, job, token, url, recorder }: WatcherPara
     })
     current.on('message', data => {
       if (stopped) return
-      const message = JSON.parse(String(data)) as Message
+      const text = String(data)
+      bytes += text.length
+      const message = JSON.parse(text, withoutBulk) as Message
       recorder.write({ k: 'frame', client, connection: number, message })
       tries = 0
       if (message.type === 'error') {
@@ -108,7 +113,7 @@ export function startWatcher ({ client, job, token, url, recorder }: WatcherPara
     get position () { return position },
     get ended () { return ended },
     get metrics () { return metrics },
-    get connected () { return socket?.readyState === WebSocket.OPEN },
+    get bytes () { return bytes },
     drop () { socket?.terminate() },
     setReading (wanted) {
       reading = wanted
@@ -122,6 +127,11 @@ export function startWatcher ({ client, job, token, url, recorder }: WatcherPara
       socket?.terminate()
     }
   }
+}
+
+/** Keeps what only makes volume out of the record. */
+function withoutBulk (_: string, value: unknown): unknown {
+  return typeof value === 'string' && value.length > TEXT_KEPT_MAX ? `${value.length} characters` : value
 }
 
 function parsed (text: string): Record<string, unknown> {

@@ -24,6 +24,8 @@ export interface World {
   readonly redis_wires: readonly Proxy[]
   /** Resolves when so much of all work is done, or the run is over. */
   at (share: number): Promise<void>
+  /** How much is done, 0 to 1. */
+  share (): number
   over (): boolean
   /** Writes down what is done to whom. */
   tell (what: string): void
@@ -44,6 +46,8 @@ export interface Fault {
   inject (world: World): Promise<void>
 }
 
+/** So that nothing but the gateway's own mistakes can make a reset. */
+const WHOLE_LOG = { HEADWAY_LOG_BYTES_MAX: '67108864', HEADWAY_LOG_EVENTS_MAX: '20000' } as const
 const LOSSY = { new_epochs: true } as const
 
 export const FAULTS: readonly Fault[] = [
@@ -86,13 +90,20 @@ export const FAULTS: readonly Fault[] = [
     backend: 'plain',
     may: {},
     fat: true,
-    env: { HEADWAY_LOG_BYTES_MAX: '67108864' },
+    env: WHOLE_LOG,
     inject: world => repeat(world, world.quick ? 1 : 3, async () => {
       const redis = (await firstServer(world)).client()
+      const subscribers = async (): Promise<Set<string>> => {
+        const list = await redis.call('CLIENT', 'LIST', 'TYPE', 'pubsub') as string
+        return new Set([...list.matchAll(/^id=(\d+)/gm)].map(([, id = '']) => id))
+      }
+      const before = await subscribers()
       await redis.config('SET', 'client-output-buffer-limit', 'pubsub 1024 512 1')
       world.tell('output buffer of subscribers: 1 KiB')
       await pause(world.quick ? 1_000 : 2_000)
       await redis.config('SET', 'client-output-buffer-limit', 'pubsub 33554432 8388608 60')
+      const left = await subscribers()
+      world.tell(`${[...before].filter(id => !left.has(id)).length} of ${before.size} subscribers were cut off`)
       world.tell('output buffer of subscribers: as usual')
     })
   },
@@ -166,14 +177,17 @@ export const FAULTS: readonly Fault[] = [
     help: 'clients leave and come back all the time',
     backend: 'plain',
     may: {},
+    inject: churn
+  },
+  {
+    name: 'mixed',
+    help: 'clients leave and come back while subscribers are killed: whoever joins meets a repair',
+    backend: 'plain',
+    may: {},
     async inject (world) {
-      world.tell('churn begins')
-      while (!world.over()) {
-        one(world, world.watchers).drop()
-        await pause(between(world.random, 5, 40))
-        if (await isPast(world, 0.95)) break
-      }
-      world.tell('churn ends')
+      const redis = (await firstServer(world)).client()
+      const kills = repeat(world, world.quick ? 20 : 60, async () => { await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub') })
+      await Promise.all([churn(world), kills])
     }
   },
   {
@@ -183,14 +197,21 @@ export const FAULTS: readonly Fault[] = [
     // Who falls behind before its first snapshot has been sent has no position to go on from.
     may: { resets: true },
     fat: true,
-    env: { HEADWAY_SOCKET_QUEUE_BYTES_MAX: '16384', HEADWAY_LOG_BYTES_MAX: '67108864' },
+    env: { ...WHOLE_LOG, HEADWAY_SOCKET_QUEUE_BYTES_MAX: '16384', HEADWAY_BEHIND_MS_MAX: '4000' },
     async inject (world) {
       await world.at(0.1)
       const slow = world.watchers.filter(() => world.random() < 0.5)
+      const quick = world.watchers.filter(watcher => !slow.includes(watcher))
       world.tell(`${slow.length} clients stop reading`)
       for (const watcher of slow) watcher.setReading(false)
+      const stoodAt = quick.map(({ bytes }) => bytes)
       for (const [n, watcher] of slow.entries()) {
-        await world.at(0.2 + 0.7 * n / slow.length)
+        // Some only after the end of their job: they have much to catch up with.
+        const share = 0.4 + 0.8 * n / slow.length
+        await world.at(Math.min(1, share))
+        if (share > 1) await pause(200)
+        const missed = Math.max(0, ...quick.map(({ job, bytes }, m) => job === watcher.job ? bytes - (stoodAt[m] ?? 0) : 0))
+        world.tell(`client ${watcher.client} reads again; others of ${watcher.job} have read ${missed >> 10} KiB meanwhile`)
         watcher.setReading(true)
       }
       world.tell('all read again')
@@ -230,6 +251,15 @@ async function repeat (world: World, times: number, act: (n: number) => Promise<
   }
 }
 
+async function churn (world: World): Promise<void> {
+  world.tell('churn begins')
+  while (!world.over() && world.share() < 0.95) {
+    one(world, world.watchers).drop()
+    await pause(between(world.random, 5, 40))
+  }
+  world.tell('churn ends')
+}
+
 async function stopped (world: World, what: string, send: (signal: NodeJS.Signals) => void, ms: number): Promise<void> {
   world.tell(`SIGSTOP ${what} for ${ms} ms`)
   send('SIGSTOP')
@@ -239,8 +269,4 @@ async function stopped (world: World, what: string, send: (signal: NodeJS.Signal
 
 function firstServer ({ backend, jobs }: World): Promise<RedisServer> {
   return backend.primaryOf(jobs[0] ?? '')
-}
-
-async function isPast (world: World, share: number): Promise<boolean> {
-  return await Promise.race([world.at(share).then(() => true), pause(0, false)])
 }

@@ -27,13 +27,22 @@ export interface Plan {
   gateways: number
   /** The time that the items of a job are spread over. */
   work_ms: number
-  /** Bytes of each item's result: makes volume. */
-  result_bytes: number
+  /** Bytes of each item's result and error: makes volume. */
+  bulk_bytes: number
 }
 
 export interface Scale { quick: boolean, fat: boolean }
 
 export type Random = () => number
+
+/** Reports of one item between its start and its end. */
+const PERCENTS_MAX = 4
+const CLIENTS_MIN = 24
+/** Items of a job, from and to. A fat one's events are more than any socket's buffers hold. */
+const SIZES = {
+  lean: { quick: [30, 50], whole: [120, 200] },
+  fat: { quick: [500, 600], whole: [900, 1_000] }
+} as const
 
 /** mulberry32 */
 export function randomOf (seed: number): Random {
@@ -54,8 +63,10 @@ export function between (random: Random, from: number, to: number): number {
 export function makePlan (seed: number, { quick, fat }: Scale): Plan {
   const random = randomOf(seed)
   const jobs = JOB_KINDS.map((kind, n): PlannedJob => {
-    const size = quick && !fat ? between(random, 30, 50) : between(random, 120, 200)
-    const items = Array.from({ length: size }, (_, m) => makeItem(random, `i${m}`, kind === 'open' && m >= size - 3))
+    const [from, to] = SIZES[fat ? 'fat' : 'lean'][quick ? 'quick' : 'whole']
+    const size = between(random, from, to)
+    const percentsMax = fat ? 0 : PERCENTS_MAX
+    const items = Array.from({ length: size }, (_, m) => makeItem(random, `i${m}`, percentsMax, kind === 'open' && m >= size - 3))
     return {
       id: `${kind}-${seed}`,
       kind,
@@ -64,18 +75,18 @@ export function makePlan (seed: number, { quick, fat }: Scale): Plan {
       cancel_at: kind === 'canceled' ? Math.floor(size * (0.5 + 0.3 * random())) : null
     }
   })
-  const clients = Array.from({ length: quick ? 24 : between(random, 36, 60) }, (_, n) => jobs[n % jobs.length]?.id ?? '')
+  const clients = Array.from({ length: quick || fat ? CLIENTS_MIN : between(random, 36, 60) }, (_, n) => jobs[n % jobs.length]?.id ?? '')
   return {
     jobs,
     clients,
     gateways: between(random, 2, 3),
     work_ms: quick ? 3_000 : 9_000,
-    result_bytes: fat ? 2_000 : 0
+    bulk_bytes: fat ? 2_000 : 0
   }
 }
 
-function makeItem (random: Random, id: string, open: boolean): PlannedItem {
-  const percents = Array.from({ length: between(random, 0, 4) }, () => between(random, 1, 99)).sort((a, b) => a - b)
+function makeItem (random: Random, id: string, percentsMax: number, open: boolean): PlannedItem {
+  const percents = Array.from({ length: between(random, 0, percentsMax) }, () => between(random, 1, 99)).sort((a, b) => a - b)
   if (open) return { id, fate: 'open', percents: [...percents, 99.5].slice(-2) }
   const dice = random()
   return { id, fate: dice < 0.7 ? 'completed' : dice < 0.8 ? 'failed' : dice < 0.9 ? 'skipped' : 'retried', percents }

@@ -96,6 +96,7 @@ async function play ({ fault, plan, seed, quick, recorder, cleanup }: Play): Pro
     client_wires: clientWires,
     redis_wires: redisWires,
     async at (share) { while (!over && done() < share * planned) await pause(10) },
+    share: () => done() / planned,
     over: () => over,
     tell: what => recorder.write({ k: 'fault', what })
   }

@@ -53,12 +53,14 @@ async function doJob (doing: Doing): Promise<void> {
   const { plan, job, monitor, say, progress, stopped } = doing
   say(monitor.registerJob(job.id, { items_total: job.items.length, auto_complete: job.kind === 'auto', title: job.kind }))
   say(monitor.updateJobState(job.id, 'running'))
+  const begun = performance.now()
   for (const [n, item] of job.items.entries()) {
     if (stopped() || await obey(doing) === 'cancel') break
     if (job.kind === 'counted') countItem(doing, n)
     else await doItem(doing, item, n)
     progress.set(job.id, n + 1)
-    await pause(plan.work_ms / job.items.length)
+    const early = begun + plan.work_ms * (n + 1) / job.items.length - performance.now()
+    if (early > 1) await pause(early)
   }
   if (job.kind === 'canceled') {
     // Both, so that it ends whatever became of the user's request in Redis.
@@ -83,7 +85,8 @@ function countItem ({ job, monitor, say }: Doing, n: number): void {
 }
 
 async function doItem ({ plan, job, monitor, say }: Doing, { id, fate, percents }: PlannedItem, n: number): Promise<void> {
-  const bulk = plan.result_bytes > 0 ? { result: 'x'.repeat(plan.result_bytes) } : {}
+  const much = 'x'.repeat(plan.bulk_bytes)
+  const bulk = much === '' ? {} : { result: much, error: much }
   const tell = (data: object): void => say(monitor.updateItemProgress(job.id, { id, ...data, ...bulk }))
   tell({ state: 'processing', row_index: n, title: `Item ${n}` })
   for (const percent of percents) {
