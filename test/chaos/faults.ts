@@ -140,13 +140,17 @@ export const FAULTS: readonly Fault[] = [
   },
   ...(['sentinel', 'cluster'] as const).map((backend): Fault => ({
     name: `failover-${backend}`,
-    help: `SIGKILL of a primary, a replica takes over (${backend === 'sentinel' ? 'Sentinel' : 'Cluster'})`,
+    help: `SIGKILL of a primary that was ahead of its replicas, one of which takes over (${backend === 'sentinel' ? 'Sentinel' : 'Cluster'})`,
     backend,
     may: LOSSY,
     inject: world => repeat(world, 1, async () => {
       const job = one(world, world.jobs)
-      world.tell(`SIGKILL the primary of ${job}`)
-      await (await world.backend.primaryOf(job)).kill()
+      const primary = await world.backend.primaryOf(job)
+      // What it takes from here on dies with it: otherwise a replica on the same machine would have everything.
+      const written = await uncopied(primary)
+      await pause(between(world.random, 100, 800))
+      world.tell(`SIGKILL the primary of ${job}, ${await written()} bytes of it are on no replica`)
+      await primary.kill()
     })
   })),
   {
@@ -265,6 +269,16 @@ async function stopped (world: World, what: string, send: (signal: NodeJS.Signal
   send('SIGSTOP')
   await pause(ms)
   send('SIGCONT')
+}
+
+/** Cuts the replicas off for good. @returns counts the bytes that they have missed since */
+async function uncopied (primary: RedisServer): Promise<() => Promise<number>> {
+  const redis = primary.client()
+  const offset = async (): Promise<number> => Number(/master_repl_offset:(\d+)/.exec(await redis.info('replication'))?.[1])
+  await redis.call('ACL', 'SETUSER', 'default', '-psync', '-sync')
+  await redis.call('CLIENT', 'KILL', 'TYPE', 'replica')
+  const before = await offset()
+  return async () => await offset() - before
 }
 
 function firstServer ({ backend, jobs }: World): Promise<RedisServer> {

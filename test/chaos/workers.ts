@@ -130,13 +130,15 @@ export interface UserParams {
 export async function actAsUsers ({ plan, url, token, progress, stopped }: UserParams): Promise<void> {
   const reached = (job: PlannedJob, done: number) => until(() => stopped() || (progress.get(job.id) ?? 0) >= done)
   const stateOf = async (job: string): Promise<string | null> => await ask(`${url()}/v1/jobs/${job}`, token)
-  async function insist (job: string, action: string, wanted: readonly string[]): Promise<void> {
+  /** @returns the state that it found in the end */
+  async function insist (job: string, action: string, wanted: readonly string[]): Promise<string | null> {
     while (!stopped()) {
       const state = await stateOf(job)
-      if (state !== null && (wanted.includes(state) || ['completed', 'failed', 'canceled'].includes(state))) return
+      if (state !== null && (wanted.includes(state) || isOver(state))) return state
       await ask(`${url()}/v1/jobs/${job}/control`, token, { action, reason: 'chaos' })
       await pause(POLL_MS)
     }
+    return null
   }
   await Promise.all(plan.jobs.flatMap(job => [
     (async () => {
@@ -144,7 +146,8 @@ export async function actAsUsers ({ plan, url, token, progress, stopped }: UserP
       await reached(job, job.pause_at)
       await insist(job.id, 'pause', ['pausing', 'paused'])
       await pause(200)
-      await insist(job.id, 'resume', ['running', 'pending'])
+      // Redis may lose what it had accepted, the resume too: a user who sees that the job stands again asks again.
+      while (!stopped() && !isOver(await insist(job.id, 'resume', ['running', 'pending']))) await pause(10 * POLL_MS)
     })(),
     (async () => {
       if (job.cancel_at === null) return
@@ -152,6 +155,10 @@ export async function actAsUsers ({ plan, url, token, progress, stopped }: UserP
       await insist(job.id, 'cancel', ['canceling', 'canceled'])
     })()
   ]))
+}
+
+function isOver (state: string | null): boolean {
+  return state === 'completed' || state === 'failed' || state === 'canceled'
 }
 
 /** @returns the job's state; null when nobody answers so */
