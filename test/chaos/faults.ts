@@ -79,10 +79,20 @@ export const FAULTS: readonly Fault[] = [
     help: 'CLIENT KILL TYPE pubsub, again and again',
     backend: 'plain',
     may: {},
-    inject: world => repeat(world, world.quick ? 4 : 12, async () => {
-      world.tell('CLIENT KILL TYPE pubsub')
-      await (await firstServer(world)).client().call('CLIENT', 'KILL', 'TYPE', 'pubsub')
-    })
+    async inject (world) {
+      const redis = (await firstServer(world)).client()
+      const kill = async (): Promise<void> => {
+        world.tell('CLIENT KILL TYPE pubsub')
+        await redis.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
+      }
+      await repeat(world, world.quick ? 4 : 12, kill)
+      // And while the last progress of all waits to be sent: nothing comes after it that would bring it along.
+      await world.at(1)
+      for (let n = 0; n < 8; n++) {
+        await kill()
+        await pause(20)
+      }
+    }
   },
   {
     name: 'subscriber-overflow',
