@@ -1,6 +1,6 @@
 // The judge of a chaos run: reads what it recorded and names every violation.
 //
-//   node test/chaos/check.ts <file.jsonl>     exit 0 = none, 1 = violations, 2 = the file cannot be judged
+//   npx node test/chaos/check.ts <file.jsonl>     exit 0 = none, 1 = violations, 2 = the file cannot be judged
 
 import { walkClient, type ClientWalk, type Stats } from './check-client.ts'
 import { checkJob, checkLast, type Final } from './check-final.ts'
@@ -87,7 +87,7 @@ function mib (bytes: number): number {
 
 function main (files: readonly string[]): number {
   if (files.length !== 1 || files[0] === undefined || files[0].startsWith('-')) {
-    console.error('usage: node test/chaos/check.ts <file.jsonl>')
+    console.error('usage: npx node test/chaos/check.ts <file.jsonl>')
     return 2
   }
   try {
