@@ -11,6 +11,7 @@
 import type { FeedMessage, JobRead } from '../engine/engine.ts'
 import type { Cursor } from '../protocol/cursor.ts'
 import type { Registration, StoredJob } from '../protocol/job.ts'
+import { HeadwayError } from '../protocol/errors.ts'
 import { isTerminal } from '../protocol/states.ts'
 import { itemProgressMessage, progressMessage } from '../protocol/view.ts'
 import { covers, framesAfter, snapshotFrame } from './catch-up.ts'
@@ -222,6 +223,10 @@ export function createRoom (options: RoomOptions): Room {
 
   function finish (read: Read, found: JobRead | null): void {
     if (closed) return
+    // A promoted node that lacks what the room has told already, before the next drain issues the new epoch: (epoch, rev) must not go back.
+    if (read.reset && found !== null && known?.job.epoch === found.job.epoch && found.job.rev < known.job.rev) {
+      return fail(read, new HeadwayError('redis_unavailable', 'Redis has lost writes and is about to say so; repeat the request in a moment.'))
+    }
     reading = null
     failures = 0
     if (read.again) {
@@ -251,13 +256,16 @@ export function createRoom (options: RoomOptions): Room {
   function reposition (read: Read, found: JobRead): void {
     const was = known?.job
     const { job, registration } = found
-    for (const lane of lanes.values()) lane.clear()
     known = { job, registration, shown: shownOf(job) }
     if (was !== undefined && (was.epoch !== job.epoch || was.rev !== job.rev)) {
+      for (const lane of lanes.values()) lane.clear()
       const missed = framesAfter({ epoch: was.epoch, seq: was.seq }, read.after, found) ?? [snapshotFrame(found, true)]
       for (const seat of live) {
+        const { covered_rev: ownRev, covered_at: at } = seat
         seat.covered_rev = 0
-        tell(seat, missed)
+        if (at === null || ownRev <= was.rev) tell(seat, missed)
+        // It joined from a read that was newer than the room: it has some of what the room missed, or all.
+        else if (at.epoch !== job.epoch || ownRev < job.rev) tell(seat, framesAfter(at, read.after, found) ?? [snapshotFrame(found, true)])
       }
     }
     seatJoiners(read, found, 0)
@@ -295,6 +303,7 @@ export function createRoom (options: RoomOptions): Room {
       }
       const missed = since === null ? null : framesAfter(since, read.after, found)
       seat.covered_rev = coveredRev
+      seat.covered_at = { epoch: found.job.epoch, seq: found.job.seq }
       live.add(seat)
       laneOf(seat.interval_ms).seats.add(seat)
       if (!seat.joined) seat.member.joined(missed !== null)
@@ -351,6 +360,7 @@ export function createRoom (options: RoomOptions): Room {
       joined: false,
       interval_ms: laneInterval(progressMs, minMs),
       covered_rev: 0,
+      covered_at: null,
       wait_until: performance.now() + waitMs
     }
     enter(seat)

@@ -23,6 +23,8 @@ export interface Seat {
   interval_ms: number
   /** A joiner whose snapshot was ahead of the room skips what it holds already: messages up to this rev. */
   covered_rev: number
+  /** The position of that snapshot; null before it. */
+  covered_at: Cursor | null
   /** Monotonic ms until which an unknown job is waited for. */
   wait_until: number
 }

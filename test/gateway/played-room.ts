@@ -86,10 +86,10 @@ export function watcher (): Watcher {
   return self
 }
 
-export function setUp () {
+export function setUp (progressMs = 0) {
   const engine = playedEngine()
   let emptied = 0
-  const room: Room = createRoom({ engine, tenant_id: 'acme', job_id: 'j', progress_interval_ms: 0, onEmpty: () => { emptied++ } })
+  const room: Room = createRoom({ engine, tenant_id: 'acme', job_id: 'j', progress_interval_ms: progressMs, onEmpty: () => { emptied++ } })
   const nextRead = async (n: number) => {
     await until(() => engine.reads.length >= n, { what: `read ${n}` })
     return engine.reads[n - 1] as typeof engine.reads[number]
@@ -98,8 +98,8 @@ export function setUp () {
   return { engine, room, nextRead, settled, emptied: () => emptied }
 }
 
-export async function liveRoom (seq = 1, rev = 1, state: JobState = 'running') {
-  const set = setUp()
+export async function liveRoom (seq = 1, rev = 1, state: JobState = 'running', progressMs = 0) {
+  const set = setUp(progressMs)
   const first = watcher()
   const { leave } = set.room.join(first)
   const read = readAt(seq, rev)

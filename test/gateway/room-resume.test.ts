@@ -1,6 +1,7 @@
 // H6 by hand: cursors, gaps that the log repairs, sockets that fall behind and come back.
 
 import t from 'tap'
+import { until } from '../support/wait.ts'
 import { EPOCH, liveRoom, logged, readAt, setUp, update, watcher } from './played-room.ts'
 
 t.test('a gap that the log covers is repaired without a reset, for late joiners too', async t => {
@@ -73,4 +74,46 @@ t.test('a member whose socket is behind gets nothing until it resumes, then all 
   await settled()
   t.same(slow.heard.slice(2), ['e2', 'e3', 'e4', 'p4'])
   t.same(first.heard, ['e2', 'e3', 'e4'], 'nobody waited for it')
+})
+
+t.test('a repair does not tell a member again what its snapshot, ahead of the room, held', async t => {
+  const { engine, room, first, nextRead, settled } = await liveRoom(1, 1)
+  const [part, all] = [watcher(), watcher()]
+  room.join(part)
+  ;(await nextRead(2)).resolve(readAt(3, 3))
+  await settled()
+  room.join(all)
+  ;(await nextRead(3)).resolve(readAt(5, 5))
+  await settled()
+  engine.publish(update(5, 5)) // 2 to 4 were lost
+  ;(await nextRead(4)).resolve(readAt(5, 5, EPOCH, logged(2, 5)))
+  await settled()
+  t.same(first.heard, ['e2', 'e3', 'e4', 'e5', 'p5'])
+  t.same(part.heard, ['joined', 'snap:3', 'e4', 'e5', 'p5'])
+  t.same(all.heard, ['joined', 'snap:5'])
+  engine.publish(update(6, 6))
+  for (const one of [first, part, all]) t.equal(one.heard.at(-1), 'e6')
+})
+
+t.test('a recheck that finds nothing new does not lose the progress that is held', async t => {
+  const { engine, room, first, nextRead, settled } = await liveRoom(1, 1, 'running', 40)
+  engine.publish(update(1, 2, { events: 0, partial: 1_000 }))
+  engine.publish(update(1, 3, { events: 0, partial: 2_000 }))
+  t.same(first.heard, ['p1'], 'the second is held')
+  void room.recheck()
+  ;(await nextRead(2)).resolve(readAt(1, 3))
+  await settled()
+  await until(() => first.heard.length === 2, { what: 'the last progress is sent' })
+  t.same(first.heard, ['p1', 'p1'])
+})
+
+t.test('a Redis that has lost writes is not believed before it has a new epoch', async t => {
+  const { room, first, nextRead, settled } = await liveRoom(9, 9)
+  void room.recheck()
+  ;(await nextRead(2)).resolve(readAt(4, 4))
+  await settled()
+  t.same(first.heard, [], 'nothing that goes back')
+  ;(await nextRead(3)).resolve(readAt(4, 4, EPOCH + 1))
+  await settled()
+  t.same(first.heard, ['reset:4'])
 })
