@@ -53,7 +53,7 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   registerControlRoute(app, { engine })
   registerWorkerRoutes(app, { engine })
   const { ping_interval_ms: heartbeatMs, socket_queue_bytes_max: queueMax } = config
-  const events = registerEventsRoute(app, { hub, auth, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax })
+  const events = registerEventsRoute(app, { hub, auth, sockets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax })
   app.addHook('preClose', async () => events.stop())
   page?.register(app)
   if (config.public_probes) registerHealthRoutes(app, health)

@@ -1,7 +1,15 @@
 // One encoded message, made once a gateway and shared by every socket that gets it: the one place that knows how a message
 // looks on the wire, and so the seam for other formats.
 
-import type { JobMessage, ServerMessage } from '../protocol/messages.ts'
+import type { JobMessage, ServerMessage, SnapshotData } from '../protocol/messages.ts'
+
+/** Of a job's message, for those that have to know it without reading the text. */
+export interface FrameHead {
+  type: string
+  seq: number
+  /** Of a snapshot; null = that of the messages before. */
+  epoch: number | null
+}
 
 export interface Frame {
   /** The JSON text, as server-sent events carry it. */
@@ -10,16 +18,19 @@ export interface Frame {
   readonly bytes: Buffer
   /** The last seq that a client knows before it; null = none is needed: a snapshot, or no message of a job. */
   readonly before_seq: number | null
+  readonly head: FrameHead | null
 }
 
 class TextFrame implements Frame {
   readonly text: string
   readonly before_seq: number | null
+  readonly head: FrameHead | null
   #bytes: Buffer | null = null
 
-  constructor (text: string, beforeSeq: number | null) {
+  constructor (text: string, beforeSeq: number | null, head: FrameHead | null) {
     this.text = text
     this.before_seq = beforeSeq
+    this.head = head
   }
 
   get bytes (): Buffer {
@@ -30,12 +41,14 @@ class TextFrame implements Frame {
 
 /** Events advance the seq, progress carries one that is reached, and a snapshot needs none. */
 export function jobFrame (message: JobMessage): Frame {
-  const before = message.type.endsWith('.progress') ? message.seq : message.seq - 1
-  return new TextFrame(JSON.stringify(message), message.type === 'job.snapshot' ? null : before)
+  const { type, seq } = message
+  const epoch = type === 'job.snapshot' ? (message.data as SnapshotData).epoch : null
+  const before = type.endsWith('.progress') ? seq : seq - 1
+  return new TextFrame(JSON.stringify(message), epoch === null ? before : null, { type, seq, epoch })
 }
 
 export function plainFrame (message: ServerMessage | string): Frame {
-  return new TextFrame(typeof message === 'string' ? message : JSON.stringify(message), null)
+  return new TextFrame(typeof message === 'string' ? message : JSON.stringify(message), null, null)
 }
 
 /** RFC 6455 §5.2: final text frame, not masked, as servers send. */

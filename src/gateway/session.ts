@@ -1,15 +1,14 @@
 // One socket: what it may do, what it watches, and when it ends. It is made before the upgrade, so that an unknown job is an
 // HTTP 404, and keeps what it would send until the socket is attached. One clock of the gateway ticks all sessions: pings,
-// the time to authenticate and the end of a token need no timer each.
-//
-// A slow client costs a bounded amount: above the mark its socket is *behind* and gets no more events. When it has read what is
-// queued, its jobs catch up one after the other, from the log; when it stays behind, it is closed.
+// the time to authenticate and the end of a token need no timer each. A client that reads too slowly costs a bounded amount
+// (backlog.ts), and is closed when it stays behind.
 
 import type { WebSocket } from 'ws'
 import { type CLOSE_CODES, HeadwayError } from '../protocol/errors.ts'
 import { AUTHENTICATE_MS_MAX } from '../protocol/limits.ts'
 import type { AckMessage, ServerMessage } from '../protocol/messages.ts'
 import { type Auth, type Identity, requireScope } from './auth.ts'
+import { createBacklog } from './backlog.ts'
 import { type Frame, plainFrame } from './frame.ts'
 import type { Hub } from './hub.ts'
 import type { Outlet, Post, Wire } from './post.ts'
@@ -19,7 +18,7 @@ import type { TokenBucket } from './token-bucket.ts'
 
 /** Pings without an answer. */
 const MISSED_PINGS_MAX = 2
-/** Stands among the jobs that a socket is behind for; no job's id is empty. */
+/** Names the tenant's stream among the subscriptions; no job's id is empty. */
 const TENANT = ''
 
 export type CloseCode = keyof typeof CLOSE_CODES
@@ -73,13 +72,8 @@ export interface Session {
 
 export function createSession (options: SessionOptions): Session {
   const { hub, auth, bucket, post, ping_interval_ms: pingMs, subscriptions_max: subscriptionsMax, onMessage, onClosed } = options
-  const { queue_bytes_max: queueMax, behind_ms_max: behindMs } = options
-  /** Jobs that the socket was behind for, in the order in which they catch up. */
-  const behind = new Map<string, () => void>()
   let outlet: Outlet | null = null
-  /** Wall ms since which it is behind; null = it is not. */
-  let behindSince: number | null = null
-  let catchingUp: string | null = null
+  const backlog = createBacklog({ queue_bytes_max: options.queue_bytes_max, outlet: () => outlet, write })
   let leaveTenant: (() => void) | null = null
   const watched = new Map<string, () => void>()
   let identity = options.identity
@@ -94,47 +88,6 @@ export function createSession (options: SessionOptions): Session {
     if (disposed) return
     if (outlet === null) early.push(frame)
     else if (socket?.readyState === socket?.OPEN) outlet.push(frame)
-  }
-
-  /**
-   * @param whole it belongs to what one job missed, which goes out as a whole: at most one log is queued beyond the mark
-   * @returns false when the socket is behind
-   */
-  function offer (frame: Frame, whole: boolean): boolean {
-    if (behindSince !== null) return false
-    if (!whole && outlet !== null && outlet.queued() > queueMax) {
-      behindSince = Date.now()
-      outlet.flush(drained)
-      return false
-    }
-    write(frame)
-    return true
-  }
-
-  /** Everything queued has been read. */
-  function drained (): void {
-    if (disposed) return
-    behindSince = null
-    catchUp()
-  }
-
-  /** One job at a time: what each missed may be as much as the mark allows. */
-  function catchUp (): void {
-    if (catchingUp !== null || behindSince !== null || disposed) return
-    const [next] = behind
-    if (next === undefined) return
-    const [jobId, resume] = next
-    behind.delete(jobId)
-    catchingUp = jobId
-    resume()
-  }
-
-  function caughtUp (jobId: string): void {
-    if (catchingUp !== jobId) return
-    setImmediate(() => {
-      if (catchingUp === jobId) catchingUp = null
-      catchUp()
-    })
   }
 
   function allowed (): Identity {
@@ -160,14 +113,11 @@ export function createSession (options: SessionOptions): Session {
           resolve()
         },
         send (frame) {
-          const taken = offer(frame, catchingUp === jobId)
-          if (!taken) behind.set(jobId, place.resume)
-          caughtUp(jobId)
-          return taken
+          return backlog.take(jobId, frame, place.resume)
         },
         ended (why) {
           if (watched.get(jobId) === stop) watched.delete(jobId)
-          caughtUp(jobId)
+          backlog.drop(jobId)
           if (why === null) return
           if (watching) session.fail(null, why, jobId)
           else reject(why)
@@ -175,8 +125,7 @@ export function createSession (options: SessionOptions): Session {
       }, joining)
       const stop = () => {
         place.leave()
-        behind.delete(jobId)
-        caughtUp(jobId)
+        backlog.drop(jobId)
         resolve()
       }
       watched.set(jobId, stop)
@@ -198,19 +147,16 @@ export function createSession (options: SessionOptions): Session {
         },
         send (frame) {
           // What it misses while it is behind is in the list that it gets afterwards.
-          if (!offer(frame, false)) behind.set(TENANT, () => { subscribeTenant().catch(error => session.fail(null, error)) })
-          caughtUp(TENANT)
+          backlog.take(TENANT, frame, () => { subscribeTenant().catch(error => session.fail(null, error)) })
         },
         ended (why) {
-          caughtUp(TENANT)
+          backlog.drop(TENANT)
           if (watching) session.fail(null, why)
           else reject(why)
         }
       })
       leaveTenant = () => {
         leave()
-        behind.delete(TENANT)
-        caughtUp(TENANT)
         resolve()
       }
     })
@@ -220,6 +166,7 @@ export function createSession (options: SessionOptions): Session {
     const leave = leaveTenant
     leaveTenant = null
     leave?.()
+    backlog.drop(TENANT)
   }
 
   function unsubscribe (jobId: string): boolean {
@@ -265,7 +212,7 @@ export function createSession (options: SessionOptions): Session {
     } else if (identity.expires_at !== null && wallMs >= identity.expires_at) {
       close(4401, 'The token has expired; come back with a new one.')
     }
-    if (behindSince !== null && wallMs - behindSince >= behindMs) {
+    if (backlog.behindMs(wallMs) >= options.behind_ms_max) {
       close(1013, 'The client reads too slowly.')
       return socket.terminate() // its close frame would wait behind all that is not read
     }
@@ -286,11 +233,11 @@ export function createSession (options: SessionOptions): Session {
     unsubscribeTenant()
     for (const stop of [...watched.values()]) stop()
     watched.clear()
-    behind.clear()
   }
 
   function dispose (): void {
     disposed = true
+    backlog.close()
     early = []
     leaveAll()
   }

@@ -45,6 +45,12 @@ export interface Sockets {
   start: () => void
   /** Upgrades answer 503 from now on; every socket is closed with 1012 and a time to come back, spread over the drain window. */
   stop: () => Promise<void>
+  /**
+   * A stream that is no socket counts like one. @returns leave
+   * @throws HeadwayError not_ready, overloaded
+   */
+  admitStream: () => () => void
+  /** Sockets and streams. */
   count: () => number
 }
 
@@ -59,6 +65,7 @@ export function createSockets (options: SocketsOptions): Sockets {
   const post = createPost()
   const handshakes = createTokenBucket({ per_s: config.handshakes_per_s, burst: config.handshakes_per_s })
   let ticker: NodeJS.Timeout | undefined
+  let streams = 0
   let stopping = false
 
   function begin (identity: Identity | null, jobId: string | undefined, joining: JoinOptions): Session {
@@ -86,14 +93,18 @@ export function createSockets (options: SocketsOptions): Sockets {
     return session
   }
 
+  function admit (): void {
+    if (stopping) throw new HeadwayError('not_ready', 'This gateway is stopping; another one will answer.')
+    if (sessions.size + streams >= config.sockets_max) throw new HeadwayError('overloaded', 'This gateway holds as many sockets as it may.')
+    if (!handshakes.take()) throw new HeadwayError('overloaded', 'More clients come at once than this gateway takes; come back in a moment.')
+  }
+
   async function beforeUpgrade (request: FastifyRequest): Promise<void> {
     if (!request.ws) return
-    if (stopping) throw new HeadwayError('not_ready', 'This gateway is stopping; another one will answer.')
-    if (sessions.size >= config.sockets_max) throw new HeadwayError('overloaded', 'This gateway holds as many sockets as it may.')
+    admit()
     if (!origins.permits(request.headers.origin, request.host)) {
       throw new HeadwayError('forbidden', 'Pages of this origin may not connect; see HEADWAY_ALLOWED_ORIGINS.')
     }
-    if (!handshakes.take()) throw new HeadwayError('overloaded', 'More clients come at once than this gateway takes; come back in a moment.')
     const query = request.query as SocketQuery
     const { job_id: jobId, wait_ms: waitMs = 0, ticket } = query
     const joining = joinOptions(query)
@@ -165,7 +176,12 @@ export function createSockets (options: SocketsOptions): Sockets {
       }
       clearInterval(ticker)
     },
-    count: () => sessions.size
+    admitStream () {
+      admit()
+      streams++
+      return () => { streams-- }
+    },
+    count: () => sessions.size + streams
   }
 }
 

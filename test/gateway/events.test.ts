@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { until } from '../support/wait.ts'
-import { call, privateRedis, startGateway, tokenOf } from './support.ts'
+import { call, Client, privateRedis, startGateway, tokenOf } from './support.ts'
 
 const redis = await privateRedis(t)
 const { engine, url } = await startGateway(t, redis, { HEADWAY_PROGRESS_INTERVAL_MS: '0', HEADWAY_PING_INTERVAL_MS: '100' })
@@ -57,6 +57,12 @@ t.test('snapshot, events, a cursor to resume from, the end', async t => {
   t.notOk(again.heard.some(({ event }) => event === 'job.snapshot'))
   t.same(logged(again.heard).map(({ data }) => data.seq), logged(again.heard).map((_, n) => n + 2))
   t.equal(again.heard.at(-1)?.event, 'job.completed')
+
+  const late = await listen(`/v1/jobs/sse/events?token=${token}`)
+  await until(() => late.ended(), { what: 'a stream of an ended job ends too' })
+  t.same(late.heard.map(({ event, id }) => [event, id]), [['job.snapshot', again.heard.at(-1)?.id]])
+  const over = await fetch(`${url}/v1/jobs/sse/events?token=${token}`, { headers: { 'last-event-id': late.heard[0]!.id } })
+  t.equal(over.status, 204, 'and a browser that has all of it stays away')
 })
 
 t.test('what cannot be watched is an HTTP status', async t => {
@@ -67,4 +73,27 @@ t.test('what cannot be watched is an HTTP status', async t => {
   t.match(await call(`${url}/v1/jobs/sse/events?since=5`, 'GET', token), { status: 400 })
   const bad = await fetch(`${url}/v1/jobs/sse/events`, { headers: { authorization: `Bearer ${token}`, 'last-event-id': 'x' } })
   t.equal(bad.status, 400)
+})
+
+t.test('streams count as sockets, and are given back', async t => {
+  const small = await startGateway(t, redis, { HEADWAY_SOCKETS_MAX: '2' })
+  await small.engine.submit({ ...address, type: 'job.register', data: { items_total: 1, state: 'running' } })
+  const path = `${small.url}/v1/jobs/sse/events?token=${token}`
+  const stops = [new AbortController(), new AbortController()]
+  for (const { signal } of stops) t.equal((await fetch(path, { signal })).status, 200)
+  t.match(await call(path, 'GET', null), { status: 503, body: { code: 'overloaded' } })
+  const refused = await new Client(`${small.url}/v1/ws?token=${token}`).refused()
+  t.equal(refused.status, 503, 'for a WebSocket too')
+  for (const stop of stops) stop.abort()
+  await until(async () => (await call(`${small.url}/v1/jobs/none/events?token=${token}`, 'GET', null)).status === 404, { what: 'room again' })
+  for (let n = 0; n < 5; n++) await call(`${small.url}/v1/jobs/none/events?token=${token}`, 'GET', null)
+  t.match(await call(`${small.url}/v1/jobs/none/events?token=${token}`, 'GET', null), { status: 404 }, 'a refused one takes no place')
+})
+
+t.test('a gateway that stops ends its streams', async t => {
+  const brief = await startGateway(t, redis)
+  await brief.engine.submit({ ...address, type: 'job.register', data: { items_total: 1, state: 'running' } })
+  const response = await fetch(`${brief.url}/v1/jobs/sse/events?token=${token}`)
+  await brief.gateway.stop()
+  t.match(await response.text(), /^retry: \d+\n\nid: /)
 })
