@@ -81,6 +81,11 @@ export const SETTINGS = Type.Object({
   HEADWAY_MESSAGES_PER_S: count(100, 1, 100_000, 'Messages a second that one socket may send in the long run; beyond it 4429.'),
   HEADWAY_MESSAGES_BURST: count(1_200, 1, 1_000_000, 'Messages that one socket may send at once; enough to subscribe to every job it may.'),
 
+  HEADWAY_TENANT_REQUESTS_PER_S: count(1_000, 1, 1_000_000,
+    'HTTP requests a second of one tenant that one gateway takes; twice as many at once. Beyond it 429.'),
+  HEADWAY_TENANT_EVENTS_PER_S: count(10_000, 1, 10_000_000,
+    'Worker events a second of one tenant that one gateway takes over HTTP; at least 1,000 at once. Beyond it 429.'),
+
   HEADWAY_CONTROL_TIMEOUT_MS: spanMs(MINUTE_MS, 100, 'A pause or cancel that no worker acknowledges is forced after this.'),
   HEADWAY_STALL_AFTER_MS: spanMs(30_000, 100, 'A running job whose worker sent heartbeats, then nothing for this long, is stalled.'),
   HEADWAY_ABANDON_AFTER_MS: spanMs(7 * DAY_MS, 1_000, 'A job without any sign of life for this long has failed.'),

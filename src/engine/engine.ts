@@ -8,6 +8,8 @@ import { createDrainer } from './drainer.ts'
 import type { Drainer } from './drainer.ts'
 import { createFeed } from './feed.ts'
 import type { Feed, OwnFeed } from './feed.ts'
+import { createIdempotency } from './idempotency.ts'
+import type { Idempotency } from './idempotency.ts'
 import { createIngest } from './ingest.ts'
 import type { Ingest } from './ingest.ts'
 import { createKeys } from './keys.ts'
@@ -20,10 +22,12 @@ import { createReads } from './reads.ts'
 import type { Reads } from './reads.ts'
 import { DEFAULT_SETTINGS } from './settings.ts'
 import type { EngineSettings } from './settings.ts'
+import { createTickets } from './tickets.ts'
+import type { Tickets } from './tickets.ts'
 
 export type { Log, Topology } from './connections.ts'
 export type { DrainOptions, DrainResult, DrainWord } from './drain.ts'
-export type { SubmitOptions, SubmitResult } from './ingest.ts'
+export type { BatchResult, SubmitOptions, SubmitResult } from './ingest.ts'
 export type { JobPage, ListedJob } from './list.ts'
 export type { EngineJob, FeedMessage, TenantChange } from './packed.ts'
 export type { ItemPage, ItemQuery, JobQuery, JobRead, LogRead } from './reads.ts'
@@ -42,7 +46,7 @@ export interface EngineOptions {
   probe?: Partial<ProbeTimes>
 }
 
-export interface Engine extends Reads, Ingest, Feed {
+export interface Engine extends Reads, Ingest, Feed, Idempotency, Tickets {
   readonly topology: Topology
   /** Known after start(). */
   readonly partitions: number
@@ -63,6 +67,8 @@ interface Parts {
   keys: Keys
   reads: Reads
   ingest: Ingest
+  idempotency: Idempotency
+  tickets: Tickets
   feed: OwnFeed
   listJobs: ListJobs
   drainer: Drainer
@@ -86,6 +92,8 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
       drain,
       drainer,
       ingest: createIngest({ connections, keys, drainer }),
+      idempotency: createIdempotency({ connections, keys }),
+      tickets: createTickets({ connections, keys }),
       reads: createReads({ connections, keys }),
       listJobs: createListJobs({ connections, keys }),
       feed: createFeed({ connections, keys, log, probe })
@@ -121,9 +129,13 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
     drain: (partition, options) => started().drain(partition, options),
     append: (events) => started().ingest.append(events),
     submit: (event, options) => started().ingest.submit(event, options),
+    submitAll: (events, options) => started().ingest.submitAll(events, options),
     readJob: (tenant, id, after_seq) => started().reads.readJob(tenant, id, after_seq),
     readItems: (tenant, id, query) => started().reads.readItems(tenant, id, query),
-    readLog: (tenant, id, after_seq) => started().reads.readLog(tenant, id, after_seq),
+    readLog: (tenant, id, after_seq, events_max) => started().reads.readLog(tenant, id, after_seq, events_max),
+    beginOnce: (tenant, key, fingerprint) => started().idempotency.beginOnce(tenant, key, fingerprint),
+    issueTicket: (text) => started().tickets.issueTicket(text),
+    redeemTicket: (ticket) => started().tickets.redeemTicket(ticket),
     listJobs: (tenant, query) => started().listJobs(tenant, query),
     subscribe: (tenant, id, listener) => started().feed.subscribe(tenant, id, listener),
     subscribeTenant: (tenant, listener) => started().feed.subscribeTenant(tenant, listener),

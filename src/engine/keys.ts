@@ -51,6 +51,10 @@ export interface Keys {
   tenantPrefix (n: number): string
   /** Channel on which a process hears itself. */
   probe (n: number, id: string): string
+  /** STRING who holds a single-use ticket, 30 s. */
+  ticket (id: string): string
+  /** STRING what came of a request, 24 h. @param key any visible ASCII; kept out of the hash tag */
+  idempotent (tenant: string, key: string): string
   /** The Cluster's slot of a partition: all its names have the same tag. */
   slot (n: number): number
 }
@@ -89,6 +93,8 @@ export function createKeys (prefix: string, partitions: number): Keys {
     jobPrefix: (n) => `${of(n).tag}job:`,
     tenantPrefix: (n) => `${of(n).tag}tenant:`,
     probe: (n, id) => `${of(n).tag}probe:${id}`,
+    ticket: (id) => `${prefix}:ticket:${id}`,
+    idempotent: (tenant, key) => `${prefix}:idem:${tenant}/${encodeURIComponent(key)}`,
     slot: (n) => crc16(`p${n}`) % SLOTS
   }
 }

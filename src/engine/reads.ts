@@ -35,9 +35,10 @@ export interface ItemPage {
 
 export interface LogRead {
   job: StoredJob
+  registration: Registration
   /** With seq > after, oldest first. */
   events: LoggedEvent[]
-  /** True when the log no longer reaches back: the watcher needs a snapshot. */
+  /** True when the log does not reach back to the position: `events` begins with the oldest there is. */
   truncated: boolean
 }
 
@@ -55,7 +56,8 @@ export interface Reads {
   /** @param after_seq position of a watcher that wants to know what it missed; absent = a new one */
   readJob (tenant: string, id: string, after_seq?: number): Promise<JobRead | null>
   readItems (tenant: string, id: string, query: ItemQuery): Promise<ItemPage | null>
-  readLog (tenant: string, id: string, after_seq: number): Promise<LogRead | null>
+  /** @param events_max how many are wanted, oldest first; absent = all */
+  readLog (tenant: string, id: string, after_seq: number, events_max?: number): Promise<LogRead | null>
 }
 
 export function createReads ({ connections, keys }: { connections: Connections, keys: Keys }): Reads {
@@ -97,13 +99,15 @@ export function createReads ({ connections, keys }: { connections: Connections, 
         next_cursor: next === '' ? null : next
       }
     },
-    async readLog (tenant, id, after_seq) {
-      const reply = replyOf(logScript, await logScript.run(redis, named(tenant, id), { after_seq }))
+    async readLog (tenant, id, after_seq, events_max = Number.MAX_SAFE_INTEGER) {
+      const reply = replyOf(logScript, await logScript.run(redis, named(tenant, id), { after_seq, events_max }))
       if (reply[0] === 'unknown_job') return null
-      const [, header, gap_ms, partition_epoch, truncated, chunks] = reply as [string, string, string, string, number, string[]]
+      const [, header, registration, gap_ms, partition_epoch] = reply as [string, string, string, string, string]
+      const [truncated, chunks] = reply.slice(5) as [number, string[]]
       return {
         job: decodeHeader(header, { tenant, id, gap_ms: Number(gap_ms), partition_epoch: Number(partition_epoch) }),
-        events: eventsOf(chunks, after_seq),
+        registration: decodeRegistration(registration),
+        events: eventsOf(chunks, after_seq).slice(0, events_max),
         truncated: truncated === 1
       }
     }

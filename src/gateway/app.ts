@@ -2,23 +2,30 @@
 
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { HeadwayError } from '../protocol/errors.ts'
+import { EVENTS_PER_POST_MAX } from '../protocol/limits.ts'
 import { validatorCompiler } from '../protocol/schema/validate.ts'
+import { refuseOtherMethods } from './allowed-methods.ts'
 import type { Auth } from './auth.ts'
 import { registerGuard } from './guard.ts'
 import type { Health } from './health.ts'
 import type { Hub } from './hub.ts'
 import { parseJson } from './json.ts'
+import { registerOnce } from './once.ts'
 import type { OriginPolicy } from './origin.ts'
 import type { Page } from './page.ts'
 import { answerError, sendProblem, toHeadwayError } from './problem.ts'
+import { createQuota, type Quota } from './quotas.ts'
 import type { Reach } from './reach.ts'
+import { registerBatchRoute } from './routes/batch.ts'
 import { registerControlRoute } from './routes/control.ts'
 import { registerEventsRoute } from './routes/events.ts'
 import { registerHealthRoutes } from './routes/health.ts'
 import { registerJobRoutes } from './routes/jobs.ts'
+import { registerTicketRoute } from './routes/tickets.ts'
 import { registerWorkerRoutes } from './routes/worker-calls.ts'
 import type { GatewaySettings } from './settings.ts'
 import type { Sockets } from './sockets.ts'
+import type { Tickets } from './tickets.ts'
 
 /** Node's own 60 and 300 s let slow senders hold connections. */
 const HEADERS_MS_MAX = 10_000
@@ -37,26 +44,33 @@ export interface AppOptions {
   hub: Hub
   sockets: Sockets
   health: Health
+  tickets: Tickets
   /** Null = no dashboard. */
   page: Page | null
 }
 
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
-  const { engine, config, auth, origins, hub, sockets, health, page } = options
+  const { engine, config, auth, origins, hub, sockets, health, tickets, page } = options
   const app = bareApp(config, options.log)
+  const refuseOthers = refuseOtherMethods(app)
   await sockets.register(app, (request, reply) => {
     if (page === null) throw new HeadwayError('upgrade_required', 'This address speaks WebSocket; the dashboard is off.')
     return page.index(request, reply)
   })
-  registerGuard(app, { auth, origins })
+  const { requests, events } = quotasOf(config)
+  registerGuard(app, { auth, origins, requests, events })
+  registerOnce(app, { engine })
   registerJobRoutes(app, { engine, hub })
   registerControlRoute(app, { engine })
   registerWorkerRoutes(app, { engine })
+  await registerBatchRoute(app, { engine, events })
+  registerTicketRoute(app, { tickets })
   const { ping_interval_ms: heartbeatMs, socket_queue_bytes_max: queueMax } = config
-  const events = registerEventsRoute(app, { hub, auth, sockets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax })
-  app.addHook('preClose', async () => events.stop())
+  const streams = registerEventsRoute(app, { hub, auth, sockets, tickets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax })
+  app.addHook('preClose', async () => streams.stop())
   page?.register(app)
   if (config.public_probes) registerHealthRoutes(app, health)
+  refuseOthers()
   return app
 }
 
@@ -96,6 +110,13 @@ function bareApp (config: GatewaySettings, log: FastifyBaseLogger): FastifyInsta
     log.debug({ event: 'http_request', req_id: id, method, route: url, status: reply.statusCode, duration_ms: duration }, 'a request was answered')
   })
   return app
+}
+
+function quotasOf ({ tenant_requests_per_s: requestsPerS, tenant_events_per_s: eventsPerS }: GatewaySettings): Record<'requests' | 'events', Quota> {
+  return {
+    requests: createQuota({ of: 'requests', setting: 'HEADWAY_TENANT_REQUESTS_PER_S', per_s: requestsPerS, burst: 2 * requestsPerS }),
+    events: createQuota({ of: 'events', setting: 'HEADWAY_TENANT_EVENTS_PER_S', per_s: eventsPerS, burst: Math.max(eventsPerS, EVENTS_PER_POST_MAX) })
+  }
 }
 
 /** off, on, or the addresses of the proxies */

@@ -16,6 +16,7 @@ import { createPage } from './page.ts'
 import { createReach } from './reach.ts'
 import type { GatewaySettings } from './settings.ts'
 import { createSockets } from './sockets.ts'
+import { createTickets } from './tickets.ts'
 
 export interface GatewayOptions {
   /** Started; it must outlive the gateway. */
@@ -38,7 +39,8 @@ export function createGateway ({ engine, config, log }: GatewayOptions): Gateway
   const health = createHealth({ engine: reach })
   const hub = createHub({ engine: reach, progress_interval_ms: config.progress_interval_ms })
   const actions = createActions({ engine: reach, log })
-  const sockets = createSockets({ hub, auth, actions, origins, config, log })
+  const tickets = createTickets({ engine: reach })
+  const sockets = createSockets({ hub, auth, tickets, actions, origins, config, log })
   const apps: FastifyInstance[] = []
   let stopped: Promise<void> | undefined
 
@@ -56,7 +58,7 @@ export function createGateway ({ engine, config, log }: GatewayOptions): Gateway
   async function start (): Promise<{ port: number, internal_port: number }> {
     const page = config.dashboard ? createPage() : null
     const internal = buildInternalApp({ config, log: log as FastifyBaseLogger, health })
-    const app = await buildApp({ engine: reach, config, log: log as FastifyBaseLogger, auth, origins, hub, sockets, health, page })
+    const app = await buildApp({ engine: reach, config, log: log as FastifyBaseLogger, auth, origins, hub, sockets, health, tickets, page })
     await health.start()
     hub.start()
     sockets.start()

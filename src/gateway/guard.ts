@@ -4,10 +4,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HeadwayError } from '../protocol/errors.ts'
 import { type Auth, bearerOf, type Identity, requireScope, type Scope } from './auth.ts'
 import type { OriginPolicy } from './origin.ts'
+import type { Quota } from './quotas.ts'
 
 const CORS_HEADERS = {
   'access-control-allow-methods': 'GET, POST, PUT',
-  'access-control-allow-headers': 'authorization, content-type, x-correlation-id',
+  'access-control-allow-headers': 'authorization, content-type, idempotency-key, last-event-id, x-correlation-id',
   'access-control-max-age': '600'
 }
 
@@ -16,11 +17,21 @@ declare module 'fastify' {
   interface FastifyContextConfig { scope?: Scope, stream?: true }
 }
 
-export function registerGuard (app: FastifyInstance, { auth, origins }: { auth: Auth, origins: OriginPolicy }): void {
+export interface GuardOptions {
+  auth: Auth
+  origins: OriginPolicy
+  /** Of every request with a token. */
+  requests: Quota
+  /** Of each that writes as a worker; one with many events takes the others itself. */
+  events: Quota
+}
+
+export function registerGuard (app: FastifyInstance, { auth, origins, requests, events }: GuardOptions): void {
   app.decorateRequest('identity', null)
 
   app.addHook('onRoute', ({ url, method, config }) => {
-    if (url.startsWith('/v1/') && method !== 'OPTIONS' && config?.scope === undefined && config?.socket === undefined && config?.stream === undefined) {
+    const { scope, socket, stream, refusal } = config ?? {}
+    if (url.startsWith('/v1/') && method !== 'OPTIONS' && scope === undefined && !(socket ?? stream ?? refusal)) {
       throw new Error(`the route ${String(method)} ${url} has no scope`)
     }
   })
@@ -33,6 +44,9 @@ export function registerGuard (app: FastifyInstance, { auth, origins }: { auth: 
     if (token === null) throw new HeadwayError('unauthorized', 'Send Authorization: Bearer <token>.')
     request.identity = await auth.verify(token)
     requireScope(request.identity, scope)
+    reply.header('cache-control', 'no-store')
+    requests.take(request.identity.tenant_id)
+    if (scope === 'jobs:write') events.take(request.identity.tenant_id)
   })
 
   app.options('/v1/*', async (request, reply) => {
@@ -47,7 +61,7 @@ export function registerGuard (app: FastifyInstance, { auth, origins }: { auth: 
     const { origin } = request.headers
     reply.header('vary', 'origin')
     if (origin === undefined || !origins.permits(origin, request.host)) return
-    reply.header('access-control-allow-origin', origin).header('access-control-expose-headers', 'location, retry-after')
+    reply.header('access-control-allow-origin', origin).header('access-control-expose-headers', 'idempotency-replayed, location, retry-after')
   }
 }
 

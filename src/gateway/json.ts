@@ -12,10 +12,10 @@ const OPEN_OBJECT = 0x7b
 const CLOSE_OBJECT = 0x7d
 
 /** @throws HeadwayError invalid_utf8, too_deep or malformed_json */
-export function parseJson (bytes: Buffer): unknown {
+export function parseJson (bytes: Buffer, depthMax: number = JSON_DEPTH_MAX): unknown {
   if (!isUtf8(bytes)) throw new HeadwayError('invalid_utf8', 'The body is not valid UTF-8; send JSON encoded in UTF-8.')
-  if (depthExceeds(bytes, JSON_DEPTH_MAX)) {
-    throw new HeadwayError('too_deep', `The JSON is nested more than ${JSON_DEPTH_MAX} levels deep; flatten it.`)
+  if (depthExceeds(bytes, depthMax)) {
+    throw new HeadwayError('too_deep', `The JSON is nested more than ${depthMax} levels deep; flatten it.`)
   }
   try {
     return JSON.parse(bytes.toString('utf8'))

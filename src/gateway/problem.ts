@@ -47,7 +47,7 @@ export function toProblem (error: HeadwayError): Problem {
 
 /** @param extra further members of the body */
 export function sendProblem (reply: FastifyReply, error: HeadwayError, extra: object = {}): FastifyReply {
-  if (error.status === 503 || error.status === 429) reply.header('retry-after', RETRY_AFTER_S)
+  if (error.status === 503 || error.status === 429 || error.code === 'idempotency_conflict') reply.header('retry-after', RETRY_AFTER_S)
   if (error.status === 401) reply.header('www-authenticate', 'Bearer')
   if (error.status === 426) reply.header('upgrade', 'websocket')
   return reply.code(error.status)

@@ -5,7 +5,8 @@ import type { Engine } from '../engine/engine.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 
 export type Reach = Pick<
-  Engine, 'submit' | 'readJob' | 'readItems' | 'listJobs' | 'subscribe' | 'subscribeTenant' | 'onInterrupted' | 'ping' | 'hearing'
+  Engine, 'submit' | 'submitAll' | 'readJob' | 'readItems' | 'readLog' | 'listJobs' | 'subscribe' | 'subscribeTenant' | 'onInterrupted' |
+  'beginOnce' | 'issueTicket' | 'redeemTicket' | 'ping' | 'hearing'
 >
 
 const SUBSCRIBE_MS_MAX = 2_000
@@ -16,8 +17,14 @@ const OWN_FAULTS = [TypeError, RangeError, ReferenceError, SyntaxError]
 export function createReach (engine: Engine): Reach {
   return {
     submit: (event, options) => engine.submit(event, options).catch(unavailable),
+    // Whether Redis failed is told event by event.
+    submitAll: (events, options) => engine.submitAll(events, options).catch(unavailable),
     readJob: (tenant, id, after) => engine.readJob(tenant, id, after).catch(unavailable),
     readItems: (tenant, id, query) => engine.readItems(tenant, id, query).catch(unavailable),
+    readLog: (tenant, id, after, max) => engine.readLog(tenant, id, after, max).catch(unavailable),
+    beginOnce: (tenant, key, fingerprint) => engine.beginOnce(tenant, key, fingerprint).catch(unavailable),
+    issueTicket: text => engine.issueTicket(text).catch(unavailable),
+    redeemTicket: ticket => engine.redeemTicket(ticket).catch(unavailable),
     listJobs: (tenant, query) => engine.listJobs(tenant, query).catch(unavailable),
     subscribe: (tenant, id, listener) => inTime(engine.subscribe(tenant, id, listener)).catch(unavailable),
     subscribeTenant: (tenant, listener) => inTime(engine.subscribeTenant(tenant, listener)).catch(unavailable),

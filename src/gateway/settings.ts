@@ -38,4 +38,7 @@ export interface GatewaySettings {
   /** Messages a socket. */
   messages_per_s: number
   messages_burst: number
+  /** HTTP, a tenant and gateway. */
+  tenant_requests_per_s: number
+  tenant_events_per_s: number
 }

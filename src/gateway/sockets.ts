@@ -17,6 +17,7 @@ import { createPost } from './post.ts'
 import type { JoinOptions } from './room.ts'
 import { createSession, type Session } from './session.ts'
 import type { GatewaySettings } from './settings.ts'
+import type { Tickets } from './tickets.ts'
 import { createTokenBucket } from './token-bucket.ts'
 
 const PROTOCOL = 'headway.v1'
@@ -33,6 +34,7 @@ const WS_LIMITS = { maxFragments: 32, maxBufferedChunks: 1_024, maxPendingAutoPo
 export interface SocketsOptions {
   hub: Hub
   auth: Auth
+  tickets: Pick<Tickets, 'redeem'>
   actions: Actions
   origins: OriginPolicy
   config: GatewaySettings
@@ -60,7 +62,7 @@ declare module 'fastify' {
 }
 
 export function createSockets (options: SocketsOptions): Sockets {
-  const { hub, auth, actions, origins, config, log } = options
+  const { hub, auth, tickets, actions, origins, config, log } = options
   const sessions = new Set<Session>()
   const post = createPost()
   const handshakes = createTokenBucket({ per_s: config.handshakes_per_s, burst: config.handshakes_per_s })
@@ -108,9 +110,10 @@ export function createSockets (options: SocketsOptions): Sockets {
     const query = request.query as SocketQuery
     const { job_id: jobId, wait_ms: waitMs = 0, ticket } = query
     const joining = joinOptions(query)
-    if (ticket !== undefined) throw new HeadwayError('unauthorized', 'This version gives out no tickets; send a token.')
-    const token = tokenOf(request)
-    const identity = token === null ? null : await auth.verify(token)
+    const token = ticket === undefined ? tokenOf(request) : null
+    const identity = ticket !== undefined
+      ? await tickets.redeem(ticket, request.headers.origin)
+      : token === null ? null : await auth.verify(token)
     if (identity !== null) requireScope(identity, 'jobs:read')
     const session = begin(identity, jobId, joining)
     request.session = session

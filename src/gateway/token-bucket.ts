@@ -1,4 +1,4 @@
-// How many messages one socket may send: `burst` at once, `per_s` in the long run.
+// How many messages a socket, or a tenant, may send: `burst` at once, `per_s` in the long run.
 
 export interface TokenBucketOptions {
   per_s: number
@@ -8,8 +8,8 @@ export interface TokenBucketOptions {
 }
 
 export interface TokenBucket {
-  /** @returns false when the message is one too many */
-  take: () => boolean
+  /** @param count default 1, at most `burst`. @returns false when that is too many; then nothing is taken */
+  take: (count?: number) => boolean
 }
 
 export function createTokenBucket (options: TokenBucketOptions): TokenBucket {
@@ -17,12 +17,12 @@ export function createTokenBucket (options: TokenBucketOptions): TokenBucket {
   let tokens = burst
   let last = now()
   return {
-    take () {
+    take (count = 1) {
       const time = now()
       tokens = Math.min(burst, tokens + (time - last) / 1_000 * perSecond)
       last = time
-      if (tokens < 1) return false
-      tokens--
+      if (tokens < count) return false
+      tokens -= count
       return true
     }
   }

@@ -47,3 +47,14 @@ export const DURATION_SAMPLES_MAX = 100
 export const RATE_LIMIT_MS_DEFAULT = 60_000
 /** How long items must be out of processing before a pause or cancel is done. */
 export const SETTLE_MS = 1_000
+
+/** A single-use ticket. Beyond: unauthorized. */
+export const TICKET_MS = 30_000
+/** How long an Idempotency-Key is known. */
+export const IDEMPOTENCY_MS = 24 * 3_600_000
+/** How long a request of a key counts as under way when its gateway died meanwhile. */
+export const IDEMPOTENCY_BUSY_MS = 30_000
+/** An answer that is kept for an Idempotency-Key. Beyond: it is not kept, a repeat is carried out again. */
+export const IDEMPOTENT_ANSWER_BYTES_MAX = 524_288
+/** What a rejected entry of POST /v1/events is told. Beyond: cut. */
+export const REJECTION_BYTES_MAX = 256

@@ -138,7 +138,7 @@ t.test('handshakes', async t => {
     ['a wait that is too long', `/?job_id=j&wait_ms=60001&token=${worker}`, 400, 'invalid_field'],
     ['a wait that is no number', `/?job_id=j&wait_ms=soon&token=${worker}`, 400, 'invalid_field'],
     ['an unknown job', `/?job_id=none&token=${worker}`, 404, 'unknown_job'],
-    ['a ticket, which this version does not give', '/?job_id=j&ticket=abc', 401, 'unauthorized'],
+    ['a ticket that was never given', '/?job_id=j&ticket=abc', 401, 'unauthorized'],
     ['another path', `/v1/jobs?token=${worker}`, 404, 'not_found'],
     ['no path at all', `/nowhere?token=${worker}`, 404, 'not_found']
   ]

@@ -12,10 +12,12 @@ import type { Hub } from '../hub.ts'
 import { joinOptions } from '../join-options.ts'
 import { toHeadwayError, toProblem } from '../problem.ts'
 import type { Sockets } from '../sockets.ts'
+import type { Tickets } from '../tickets.ts'
 
 export interface EventsRouteOptions {
   hub: Hub
   auth: Auth
+  tickets: Pick<Tickets, 'redeem'>
   sockets: Pick<Sockets, 'admitStream'>
   /** Between two comments that keep the line open, ms. */
   heartbeat_ms: number
@@ -35,16 +37,16 @@ const RETRY_MS_MAX = 3_000
 const STREAM_HEADERS = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 
 export function registerEventsRoute (app: FastifyInstance, options: EventsRouteOptions): EventsRoute {
-  const { hub, auth, sockets } = options
+  const { hub, auth, tickets, sockets } = options
   const streams = new Set<() => void>()
   const schema = { params: jobParams, querystring: eventsQuery }
 
   app.get<{ Params: JobParams, Querystring: EventsQuery }>('/v1/jobs/:id/events', { config: { stream: true }, schema }, async (request, reply) => {
     const { query, params: { id }, headers } = request
-    const token = query.token ?? bearerOf(headers.authorization)
-    if (token === null) throw new HeadwayError('unauthorized', 'Send Authorization: Bearer <token>, or ?token=.')
     const since = cursorOf(query.since ?? headers['last-event-id']?.toString())
-    const identity = await auth.verify(token)
+    const token = query.token ?? bearerOf(headers.authorization)
+    if (token === null && query.ticket === undefined) throw new HeadwayError('unauthorized', 'Send Authorization: Bearer <token>, ?ticket= or ?token=.')
+    const identity = query.ticket === undefined ? await auth.verify(token ?? '') : await tickets.redeem(query.ticket, headers.origin)
     requireScope(identity, 'jobs:read')
     const release = sockets.admitStream()
     const { tenant_id: tenant } = identity

@@ -1,13 +1,14 @@
 // Reading jobs and their items. A job of another tenant is exactly like one that does not exist: the tenant is in the key.
 
 import type { FastifyInstance } from 'fastify'
+import { formatCursor, parseCursor } from '../../protocol/cursor.ts'
 import { HeadwayError } from '../../protocol/errors.ts'
-import type { ItemView, JobView } from '../../protocol/messages.ts'
+import type { ItemView, JobMessage, JobView } from '../../protocol/messages.ts'
 import { LIST_LIMIT_DEFAULT } from '../../protocol/limits.ts'
 import {
-  itemsQuery, type ItemsQuery, jobParams, type JobParams, jobsQuery, type JobsQuery
+  itemsQuery, type ItemsQuery, jobParams, type JobParams, jobsQuery, type JobsQuery, timelineQuery, type TimelineQuery
 } from '../../protocol/schema/queries.ts'
-import { itemView, jobView } from '../../protocol/view.ts'
+import { eventMessage, itemView, jobView } from '../../protocol/view.ts'
 import { identityOf } from '../guard.ts'
 import type { Hub } from '../hub.ts'
 import type { Reach } from '../reach.ts'
@@ -47,6 +48,30 @@ export function registerJobRoutes (app: FastifyInstance, { engine, hub }: { engi
     const page = await engine.readItems(identityOf(request).tenant_id, id, pageOf(request.query))
     if (page === null) throw unknownJob(id)
     return { data: page.items.map(item => itemView(item, page.job.state)), next_cursor: page.next_cursor } satisfies Page<ItemView>
+  })
+
+  app.get<{ Params: JobParams, Querystring: TimelineQuery }>('/v1/jobs/:id/timeline', {
+    config, schema: { params: jobParams, querystring: timelineQuery }
+  }, async request => {
+    const { id } = request.params
+    const { cursor, limit = LIST_LIMIT_DEFAULT } = request.query
+    const position = cursor === undefined ? null : parseCursor(cursor)
+    if (cursor !== undefined && position === null) throw new HeadwayError('invalid_cursor', `${JSON.stringify(cursor.slice(0, 64))} is not one that a page of events gave.`)
+    const tenant = identityOf(request).tenant_id
+    const asked = position?.seq ?? 0
+    let read = await engine.readLog(tenant, id, asked, limit)
+    // Another epoch is another history: it is told from its beginning.
+    const isOther = read !== null && position !== null && read.job.epoch !== position.epoch
+    if (isOther) read = await engine.readLog(tenant, id, 0, limit)
+    if (read === null) throw unknownJob(id)
+    const { job, events, registration, truncated } = read
+    const now = Date.now()
+    const last = events.at(-1)?.seq ?? job.seq
+    return {
+      data: events.map(event => eventMessage(event, job, registration.item_kind, now)),
+      next_cursor: last < job.seq ? formatCursor({ epoch: job.epoch, seq: last }) : null,
+      truncated: truncated || isOther
+    } satisfies Page<JobMessage> & { truncated: boolean }
   })
 }
 

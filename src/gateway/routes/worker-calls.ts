@@ -1,5 +1,4 @@
-// What a worker without the SDK calls. Every reply, refusals included, carries `control: {state, request_id}`: so a worker hears
-// of a user's pause with the next thing it reports. request_id is the open request's; null when there is none.
+// What a worker without the SDK calls. Every reply, refusals included, carries `control` (control-state.ts).
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HeadwayError } from '../../protocol/errors.ts'
@@ -10,19 +9,17 @@ import {
   heartbeatBody, type HeartbeatBody, itemBody, type ItemBody, progressBody, type ProgressBody, registerBody, type RegisterBody,
   stateBody, type StateBody
 } from '../../protocol/schema/worker.ts'
-import type { JobState } from '../../protocol/states.ts'
 import { jobView } from '../../protocol/view.ts'
 import type { WorkerEvent } from '../../protocol/worker-events.ts'
 import { identityOf } from '../guard.ts'
 import { answerError, sendProblem, toHeadwayError } from '../problem.ts'
 import type { Reach } from '../reach.ts'
+import { type Control, NO_CONTROL, readControl } from './control-state.ts'
 import { correlationOf, sendUnconfirmed, statusUrl } from './replies.ts'
 
-interface Control { state: JobState | null, request_id: string | null }
 /** The body was checked by its schema; the packer checks it again and drops what it does not know. */
 type Given<T extends WorkerEvent['type']> = Extract<WorkerEvent, { type: T }>['data']
 
-const NO_CONTROL: Control = { state: null, request_id: null }
 const config = { scope: 'jobs:write' } as const
 
 export function registerWorkerRoutes (app: FastifyInstance, { engine }: { engine: Reach }): void {
@@ -37,22 +34,10 @@ export function registerWorkerRoutes (app: FastifyInstance, { engine }: { engine
       sendUnconfirmed(reply, event.job, { control: NO_CONTROL })
     } else {
       const error = new HeadwayError(result.code, result.detail, { allowed: result.allowed })
-      sendProblem(reply, error, { control: result.state === null ? NO_CONTROL : await controlOf(event.tenant, event.job, result.state) })
+      const { tenant, job } = event
+      sendProblem(reply, error, { control: result.state === null ? NO_CONTROL : await readControl(engine, tenant, job, result.state) })
     }
     return null
-  }
-
-  /**
-   * A refusal does not say which request is open, so the job is read: refusals are rare.
-   * @param state when the job cannot be read
-   */
-  async function controlOf (tenant: string, id: string, state: JobState | null = null): Promise<Control> {
-    try {
-      const read = await engine.readJob(tenant, id)
-      return read === null ? NO_CONTROL : { state: read.job.state, request_id: read.job.control.id }
-    } catch {
-      return { state, request_id: null }
-    }
   }
 
   /** What was refused before it came to a submission: a body that its schema or the parser does not take, and so on. */
@@ -62,7 +47,7 @@ export function registerWorkerRoutes (app: FastifyInstance, { engine }: { engine
     const { status } = toHeadwayError(error)
     // Who may not ask is told nothing, and Redis that does not answer is not asked again.
     const told = identity !== null && isId(id) && status !== 403 && status < 500
-    return answerError(error, request, reply, { control: told ? await controlOf(identity.tenant_id, id) : NO_CONTROL })
+    return answerError(error, request, reply, { control: told ? await readControl(engine, identity.tenant_id, id) : NO_CONTROL })
   }
 
   function addressOf (request: FastifyRequest, job: string) {

@@ -88,7 +88,9 @@ export const eventBody = open({
   tenant: Type.Optional(id('If given, the token\'s tenant.')),
   job: id('The job.'),
   cid: text('Correlation id.'),
-  data: Type.Record(Type.String(), Type.Unknown(), { description: 'As the body of the type\'s own route; an item update has its id here.' })
+  data: Type.Optional(Type.Record(Type.String(), Type.Unknown(), {
+    description: 'As the body of the type\'s own route; an item update has its id here. Absent = {}.'
+  }))
 }, 'A worker event.')
 export type EventBody = Static<typeof eventBody>
 
