@@ -26,7 +26,7 @@ export function refuseOtherMethods (app: FastifyInstance): () => void {
       app.route({
         method: METHODS.filter(method => !methods.has(method)) as HTTPMethods[],
         url,
-        schema: { hide: true } as object,
+        schema: { hide: true },
         config: { refusal: true },
         onRequest: async (request, reply) => {
           reply.header('allow', allow)

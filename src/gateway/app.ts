@@ -11,6 +11,7 @@ import type { Health } from './health.ts'
 import type { Hub } from './hub.ts'
 import { parseJson } from './json.ts'
 import { registerOnce } from './once.ts'
+import { registerOpenApi } from './openapi.ts'
 import type { OriginPolicy } from './origin.ts'
 import type { Page } from './page.ts'
 import { answerError, sendProblem, toHeadwayError } from './problem.ts'
@@ -52,6 +53,7 @@ export interface AppOptions {
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   const { engine, config, auth, origins, hub, sockets, health, tickets, page } = options
   const app = bareApp(config, options.log)
+  await registerOpenApi(app)
   const refuseOthers = refuseOtherMethods(app)
   await sockets.register(app, (request, reply) => {
     if (page === null) throw new HeadwayError('upgrade_required', 'This address speaks WebSocket; the dashboard is off.')

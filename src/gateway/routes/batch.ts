@@ -6,6 +6,7 @@ import type { BatchResult } from '../../engine/engine.ts'
 import { type ErrorCode, HeadwayError } from '../../protocol/errors.ts'
 import { isId } from '../../protocol/ids.ts'
 import { CONFIRM_MS_MAX, JSON_DEPTH_MAX, REJECTION_BYTES_MAX } from '../../protocol/limits.ts'
+import { batchReply } from '../../protocol/schema/replies.ts'
 import { createValidator } from '../../protocol/schema/validate.ts'
 import { type EventBody, eventBody, eventsBody } from '../../protocol/schema/worker.ts'
 import { cutText } from '../../protocol/text.ts'
@@ -90,7 +91,14 @@ export async function registerBatchRoute (app: FastifyInstance, { engine, events
     scope.addContentTypeParser(LINES, { parseAs: 'buffer' }, async (_: FastifyRequest, body: Buffer) => linesOf(body))
     scope.post<{ Body: unknown[] }>('/v1/events', {
       config: { scope: 'jobs:write' },
-      schema: { body: eventsBody },
+      schema: {
+        tags: ['worker'],
+        summary: 'Send up to 1,000 worker events at once',
+        description: 'A JSON array, or lines of JSON (application/x-ndjson), of any jobs. Events of a job take effect in their order. Each is judged by itself.',
+        consumes: ['application/json', LINES[0] ?? ''],
+        body: eventsBody,
+        response: { 200: batchReply, 202: batchReply }
+      },
       errorHandler: (error, request, reply) => answerError(error, request, reply, { control: NO_CONTROL })
     }, answer)
   })

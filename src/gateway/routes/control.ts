@@ -6,13 +6,22 @@ import { HeadwayError } from '../../protocol/errors.ts'
 import { CONFIRM_MS_MAX } from '../../protocol/limits.ts'
 import { controlBody, type ControlBody } from '../../protocol/schema/control.ts'
 import { jobParams, type JobParams } from '../../protocol/schema/queries.ts'
+import { controlReply, unconfirmedReply } from '../../protocol/schema/replies.ts'
 import { identityOf } from '../guard.ts'
 import type { Reach } from '../reach.ts'
 import { correlationOf, sendUnconfirmed } from './replies.ts'
 
 export function registerControlRoute (app: FastifyInstance, { engine }: { engine: Reach }): void {
   app.post<{ Params: JobParams, Body: ControlBody }>('/v1/jobs/:id/control', {
-    config: { scope: 'jobs:control' }, schema: { params: jobParams, body: controlBody }
+    config: { scope: 'jobs:control', codes: ['unknown_job', 'invalid_transition'] },
+    schema: {
+      tags: ['control'],
+      summary: 'Pause, resume or cancel a job',
+      description: 'Waits until it is known what came of it. Unknown fields are refused.',
+      params: jobParams,
+      body: controlBody,
+      response: { 200: controlReply, 202: unconfirmedReply }
+    }
   }, async (request, reply) => {
     const { id } = request.params
     const { action, reason = null } = request.body

@@ -39,9 +39,18 @@ const STREAM_HEADERS = { 'content-type': 'text/event-stream; charset=utf-8', 'ca
 export function registerEventsRoute (app: FastifyInstance, options: EventsRouteOptions): EventsRoute {
   const { hub, auth, tickets, sockets } = options
   const streams = new Set<() => void>()
-  const schema = { params: jobParams, querystring: eventsQuery }
+  const schema = {
+    tags: ['live'],
+    summary: 'Watch a job as server-sent events',
+    description: '`id:` is the cursor, which browsers send back as Last-Event-ID; `data:` is a message of docs/protocol.md. The token may also come as `?token=`, a ticket as `?ticket=`.',
+    params: jobParams,
+    querystring: eventsQuery,
+    produces: ['text/event-stream'],
+    response: { 200: { type: 'string', description: 'Messages, until the job\'s end.' }, 204: { type: 'null', description: 'The job had ended at the position asked for.' } }
+  }
+  const config = { stream: true, codes: ['unknown_job', 'invalid_cursor', 'overloaded', 'not_ready'] } as const
 
-  app.get<{ Params: JobParams, Querystring: EventsQuery }>('/v1/jobs/:id/events', { config: { stream: true }, schema }, async (request, reply) => {
+  app.get<{ Params: JobParams, Querystring: EventsQuery }>('/v1/jobs/:id/events', { config, schema }, async (request, reply) => {
     const { query, params: { id }, headers } = request
     const since = cursorOf(query.since ?? headers['last-event-id']?.toString())
     const token = query.token ?? bearerOf(headers.authorization)

@@ -8,6 +8,7 @@ import { LIST_LIMIT_DEFAULT } from '../../protocol/limits.ts'
 import {
   itemsQuery, type ItemsQuery, jobParams, type JobParams, jobsQuery, type JobsQuery, timelineQuery, type TimelineQuery
 } from '../../protocol/schema/queries.ts'
+import { itemReply, jobReply, page, timelinePage } from '../../protocol/schema/replies.ts'
 import { eventMessage, itemView, jobView } from '../../protocol/view.ts'
 import { identityOf } from '../guard.ts'
 import type { Hub } from '../hub.ts'
@@ -18,15 +19,22 @@ interface Page<T> { data: T[], next_cursor: string | null }
 
 export function registerJobRoutes (app: FastifyInstance, { engine, hub }: { engine: Reach, hub: Hub }): void {
   const config = { scope: 'jobs:read' } as const
+  const ofJob = { scope: 'jobs:read', codes: ['unknown_job'] } as const
 
-  app.get<{ Querystring: JobsQuery }>('/v1/jobs', { config, schema: { querystring: jobsQuery } }, async request => {
-    const page = await engine.listJobs(identityOf(request).tenant_id, pageOf(request.query))
+  app.get<{ Querystring: JobsQuery }>('/v1/jobs', {
+    config,
+    schema: { tags: ['jobs'], summary: 'List jobs, newest first', querystring: jobsQuery, response: { 200: page(jobReply) } }
+  }, async request => {
+    const found = await engine.listJobs(identityOf(request).tenant_id, pageOf(request.query))
     const now = Date.now()
-    const data = page.jobs.map(({ job, registration }) => jobView(job, registration, now))
-    return { data, next_cursor: page.next_cursor } satisfies Page<JobView>
+    const data = found.jobs.map(({ job, registration }) => jobView(job, registration, now))
+    return { data, next_cursor: found.next_cursor } satisfies Page<JobView>
   })
 
-  app.get<{ Params: JobParams }>('/v1/jobs/:id', { config, schema: { params: jobParams } }, async request => {
+  app.get<{ Params: JobParams }>('/v1/jobs/:id', {
+    config: ofJob,
+    schema: { tags: ['jobs'], summary: 'Read a job', params: jobParams, response: { 200: jobReply } }
+  }, async request => {
     const { tenant_id: tenant } = identityOf(request)
     const { id } = request.params
     try {
@@ -42,16 +50,22 @@ export function registerJobRoutes (app: FastifyInstance, { engine, hub }: { engi
   })
 
   app.get<{ Params: JobParams, Querystring: ItemsQuery }>('/v1/jobs/:id/items', {
-    config, schema: { params: jobParams, querystring: itemsQuery }
+    config: ofJob,
+    schema: {
+      tags: ['jobs'], summary: 'List a job\'s items, in the order of first sight', params: jobParams, querystring: itemsQuery, response: { 200: page(itemReply) }
+    }
   }, async request => {
     const { id } = request.params
-    const page = await engine.readItems(identityOf(request).tenant_id, id, pageOf(request.query))
-    if (page === null) throw unknownJob(id)
-    return { data: page.items.map(item => itemView(item, page.job.state)), next_cursor: page.next_cursor } satisfies Page<ItemView>
+    const found = await engine.readItems(identityOf(request).tenant_id, id, pageOf(request.query))
+    if (found === null) throw unknownJob(id)
+    return { data: found.items.map(item => itemView(item, found.job.state)), next_cursor: found.next_cursor } satisfies Page<ItemView>
   })
 
   app.get<{ Params: JobParams, Querystring: TimelineQuery }>('/v1/jobs/:id/timeline', {
-    config, schema: { params: jobParams, querystring: timelineQuery }
+    config: { ...ofJob, codes: ['unknown_job', 'invalid_cursor'] },
+    schema: {
+      tags: ['jobs'], summary: 'List what happened, oldest first', params: jobParams, querystring: timelineQuery, response: { 200: timelinePage }
+    }
   }, async request => {
     const { id } = request.params
     const { cursor, limit = LIST_LIMIT_DEFAULT } = request.query

@@ -5,6 +5,7 @@ import { HeadwayError } from '../../protocol/errors.ts'
 import { isId } from '../../protocol/ids.ts'
 import { CONFIRM_MS_MAX } from '../../protocol/limits.ts'
 import { itemParams, type ItemParams, jobParams, type JobParams } from '../../protocol/schema/queries.ts'
+import { registeredReply, unconfirmedReply, workerReply } from '../../protocol/schema/replies.ts'
 import {
   heartbeatBody, type HeartbeatBody, itemBody, type ItemBody, progressBody, type ProgressBody, registerBody, type RegisterBody,
   stateBody, type StateBody
@@ -21,6 +22,7 @@ import { correlationOf, sendUnconfirmed, statusUrl } from './replies.ts'
 type Given<T extends WorkerEvent['type']> = Extract<WorkerEvent, { type: T }>['data']
 
 const config = { scope: 'jobs:write' } as const
+const worker = { tags: ['worker'], response: { 200: workerReply, 202: unconfirmedReply } }
 
 export function registerWorkerRoutes (app: FastifyInstance, { engine }: { engine: Reach }): void {
   /** @returns null when the reply has been sent */
@@ -54,7 +56,17 @@ export function registerWorkerRoutes (app: FastifyInstance, { engine }: { engine
     return { tenant: identityOf(request).tenant_id, job, cid: correlationOf(request) }
   }
 
-  app.post<{ Body: RegisterBody }>('/v1/jobs', { config, errorHandler, schema: { body: registerBody } }, async (request, reply) => {
+  app.post<{ Body: RegisterBody }>('/v1/jobs', {
+    config: { ...config, codes: ['job_exists', 'job_finished', 'event_too_large'] },
+    errorHandler,
+    schema: {
+      ...worker,
+      summary: 'Register a job',
+      description: 'The same registration of a live job again has no effect (200); other values are refused.',
+      body: registerBody,
+      response: { 200: registeredReply, 201: registeredReply, 202: unconfirmedReply }
+    }
+  }, async (request, reply) => {
     const { id, ...data } = request.body
     const address = addressOf(request, id)
     const answer = await submit(reply, { ...address, type: 'job.register', data: data as Given<'job.register'> })
@@ -66,28 +78,28 @@ export function registerWorkerRoutes (app: FastifyInstance, { engine }: { engine
   })
 
   app.post<{ Params: JobParams, Body: StateBody }>('/v1/jobs/:id/state', {
-    config, errorHandler, schema: { params: jobParams, body: stateBody }
+    config: { ...config, codes: ['unknown_job', 'invalid_transition', 'job_ended'] }, errorHandler, schema: { ...worker, summary: 'Ask for a state', params: jobParams, body: stateBody }
   }, async (request, reply) => {
     const data = request.body as Given<'job.state'>
     return await submit(reply, { ...addressOf(request, request.params.id), type: 'job.state', data }) ?? reply
   })
 
   app.post<{ Params: JobParams, Body: ProgressBody }>('/v1/jobs/:id/progress', {
-    config, errorHandler, schema: { params: jobParams, body: progressBody }
+    config: { ...config, codes: ['unknown_job', 'job_ended'] }, errorHandler, schema: { ...worker, summary: 'Report counters', params: jobParams, body: progressBody }
   }, async (request, reply) => {
     const data = request.body as Given<'job.progress'>
     return await submit(reply, { ...addressOf(request, request.params.id), type: 'job.progress', data }) ?? reply
   })
 
   app.post<{ Params: JobParams, Body: HeartbeatBody }>('/v1/jobs/:id/heartbeat', {
-    config, errorHandler, schema: { params: jobParams, body: heartbeatBody }
+    config: { ...config, codes: ['unknown_job'] }, errorHandler, schema: { ...worker, summary: 'Give a sign of life, acknowledge a request', params: jobParams, body: heartbeatBody }
   }, async (request, reply) => {
     const data = request.body as Given<'job.heartbeat'>
     return await submit(reply, { ...addressOf(request, request.params.id), type: 'job.heartbeat', data }) ?? reply
   })
 
   app.put<{ Params: ItemParams, Body: ItemBody }>('/v1/jobs/:id/items/:item_id', {
-    config, errorHandler, schema: { params: itemParams, body: itemBody }
+    config: { ...config, codes: ['unknown_job', 'invalid_transition', 'job_ended', 'too_many_items', 'event_too_large'] }, errorHandler, schema: { ...worker, summary: 'Create or update an item', params: itemParams, body: itemBody }
   }, async (request, reply) => {
     const { id, item_id: itemId } = request.params
     if (request.body.id !== undefined && request.body.id !== itemId) {

@@ -57,6 +57,6 @@ export const since = () => Type.Optional(Type.String({
 export const strict = <P extends Record<string, TSchema>>(properties: P, description: string) =>
   Type.Object(properties, { additionalProperties: false, description })
 
-/** Unknown fields are let through here, and dropped by the packer. */
-export const open = <P extends Record<string, TSchema>>(properties: P, description: string) =>
-  Type.Object(properties, { description })
+/** Unknown fields are let through here, and dropped by the packer. @param title its name in /openapi.json, when several use it */
+export const open = <P extends Record<string, TSchema>>(properties: P, description: string, title?: string) =>
+  Type.Object(properties, title === undefined ? { description } : { description, title })
