@@ -25,8 +25,10 @@ export interface ActionsOptions {
   log: Logger
 }
 
+type Authenticated = (session: Session) => void
+
 /** Handles one frame; `onAuthenticated` is called when the socket gets its first token. */
-export type Actions = (session: Session, bytes: Buffer, onAuthenticated: () => void) => void
+export type Actions = (session: Session, bytes: Buffer, onAuthenticated: Authenticated) => void
 
 export function createActions ({ engine, log }: ActionsOptions): Actions {
   const validators = new Map<string, Validate>(Object.entries(FRAMES).map(([action, schema]) => [action, createValidator(schema)]))
@@ -43,7 +45,7 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
     return checked.value as ClientMessage
   }
 
-  async function authenticate (session: Session, token: string, id: string | null, onAuthenticated: () => void): Promise<void> {
+  async function authenticate (session: Session, token: string, id: string | null, onAuthenticated: Authenticated): Promise<void> {
     const first = session.identity === null
     try {
       await session.authenticate(token)
@@ -53,7 +55,7 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
       return
     }
     session.ack({ id, action: 'authenticate' })
-    if (first) onAuthenticated()
+    if (first) onAuthenticated(session)
   }
 
   async function control (session: Session, message: Extract<ClientMessage, { action: ControlAction }>, id: string | null): Promise<void> {
@@ -74,7 +76,7 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
     session.ack({ id, action, job_id: jobId, data })
   }
 
-  async function run (session: Session, given: Record<string, unknown>, id: string | null, onAuthenticated: () => void): Promise<void> {
+  async function run (session: Session, given: Record<string, unknown>, id: string | null, onAuthenticated: Authenticated): Promise<void> {
     const message = read(given)
     switch (message.action) {
       case 'subscribe': {
@@ -105,7 +107,7 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
     if (count >= MALFORMED_MAX) session.close(4400, 'Too many malformed messages.')
   }
 
-  function dispatch (session: Session, given: Record<string, unknown>, onAuthenticated: () => void): void {
+  function dispatch (session: Session, given: Record<string, unknown>, onAuthenticated: Authenticated): void {
     const pending = authenticating.get(session)
     if (pending !== undefined) return void pending.then(() => dispatch(session, given, onAuthenticated))
     const id = typeof given.id === 'string' && given.id.length <= 128 ? given.id : null

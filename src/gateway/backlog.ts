@@ -5,80 +5,86 @@
 import type { Frame } from './frame.ts'
 import type { Outlet } from './post.ts'
 
-export interface BacklogOptions {
-  queue_bytes_max: number
+/** The socket's writing side. */
+export interface BacklogSink {
   /** Null = the socket is not attached yet. */
-  outlet: () => Outlet | null
+  readonly outlet: Outlet | null
   write: (frame: Frame) => void
 }
 
-export interface Backlog {
-  /**
-   * @param key the subscription that the frame belongs to
-   * @param resume asks for all that the subscription missed
-   * @returns false when the socket is behind: the frame was not taken, `resume` will be called
-   */
-  take: (key: string, frame: Frame, resume: () => void) => boolean
-  /** The subscription is over, or could not catch up: it is nobody's turn any more. */
-  drop: (key: string) => void
-  /** How long it has been behind at this instant, ms; 0 = it is not. */
-  behindMs: (wallMs: number) => number
-  close: () => void
-}
+/** A subscription, asked for all that it missed. */
+export interface Waiting { resume: () => void }
 
-export function createBacklog ({ queue_bytes_max: queueMax, outlet, write }: BacklogOptions): Backlog {
+/** A class, like all that exists once a socket (watch.ts). */
+export class Backlog {
+  readonly #sink: BacklogSink
+  readonly #queueMax: number
   /** In the order in which they catch up. */
-  const waiting = new Map<string, () => void>()
+  #waiting: Map<string, Waiting> | null = null
   /** Wall ms since which it is behind; null = it is not. */
-  let since: number | null = null
-  let turn: string | null = null
-  let closed = false
+  #since: number | null = null
+  #turn: string | null = null
+  #closed = false
 
-  function drained (): void {
-    since = null
-    next()
+  /** @param queueMax the mark, bytes */
+  constructor (sink: BacklogSink, queueMax: number) {
+    this.#sink = sink
+    this.#queueMax = queueMax
   }
 
-  function next (): void {
-    if (turn !== null || since !== null || closed) return
-    const [first] = waiting
+  /**
+   * @param key the subscription that the frame belongs to
+   * @returns false when the socket is behind: the frame was not taken, `waiting` will be asked to resume
+   */
+  take (key: string, frame: Frame, waiting: Waiting): boolean {
+    const { outlet } = this.#sink
+    if (this.#since === null && this.#turn !== key && outlet !== null && outlet.queued() > this.#queueMax) {
+      this.#since = Date.now()
+      outlet.flush(() => this.#drained())
+    }
+    const taken = this.#since === null
+    if (taken) this.#sink.write(frame)
+    else (this.#waiting ??= new Map()).set(key, waiting)
+    if (this.#turn === key) this.#endTurn(key)
+    return taken
+  }
+
+  /** The subscription is over, or could not catch up: it is nobody's turn any more. */
+  drop (key: string): void {
+    this.#waiting?.delete(key)
+    if (this.#turn === key) this.#endTurn(key)
+  }
+
+  /** How long it has been behind at this instant, ms; 0 = it is not. */
+  behindMs (wallMs: number): number {
+    return this.#since === null ? 0 : wallMs - this.#since
+  }
+
+  close (): void {
+    this.#closed = true
+    this.#waiting = null
+  }
+
+  #drained (): void {
+    this.#since = null
+    this.#next()
+  }
+
+  #next (): void {
+    if (this.#turn !== null || this.#since !== null || this.#closed || this.#waiting === null) return
+    const [first] = this.#waiting
     if (first === undefined) return
-    const [key, resume] = first
-    waiting.delete(key)
-    turn = key
-    resume()
+    const [key, waiting] = first
+    this.#waiting.delete(key)
+    this.#turn = key
+    waiting.resume()
   }
 
   /** What it missed comes in one go: the next one may follow after it. */
-  function endTurn (key: string): void {
-    if (turn !== key) return
+  #endTurn (key: string): void {
     setImmediate(() => {
-      if (turn === key) turn = null
-      next()
+      if (this.#turn === key) this.#turn = null
+      this.#next()
     })
-  }
-
-  return {
-    take (key, frame, resume) {
-      const queued = outlet()
-      if (since === null && turn !== key && queued !== null && queued.queued() > queueMax) {
-        since = Date.now()
-        queued.flush(drained)
-      }
-      const taken = since === null
-      if (taken) write(frame)
-      else waiting.set(key, resume)
-      endTurn(key)
-      return taken
-    },
-    drop (key) {
-      waiting.delete(key)
-      endTurn(key)
-    },
-    behindMs: wallMs => since === null ? 0 : wallMs - since,
-    close () {
-      closed = true
-      waiting.clear()
-    }
   }
 }

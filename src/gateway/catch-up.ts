@@ -1,35 +1,112 @@
-// What one read of a job says to a member that stood somewhere: what it missed, or that it has to begin anew.
+// What brings a member from where it stood to where the room stands: a read of the job, and what the room has heard since that
+// read began. A room keeps the newest for a moment, so that who joins next costs Redis nothing.
 
-import type { JobRead } from '../engine/engine.ts'
+import type { FeedMessage, JobRead } from '../engine/engine.ts'
+import type { ProgressLine } from '../engine/packed.ts'
 import type { Cursor } from '../protocol/cursor.ts'
+import type { StoredJob } from '../protocol/job.ts'
 import { isTerminal } from '../protocol/states.ts'
 import { eventMessage, itemProgressMessage, progressMessage, snapshotMessage } from '../protocol/view.ts'
+import type { Update } from './encode.ts'
 import { type Frame, jobFrame } from './frame.ts'
 
-/**
- * Whether a read can tell what became of a cursor: it did not begin behind it, or the cursor is of no use anyway.
- * @param after seq behind which the log was read; null = it was not
- */
-export function covers (since: Cursor, after: number | null, { job }: JobRead): boolean {
-  return since.epoch !== job.epoch || (after !== null && after <= since.seq)
-}
+/** A snapshot is encoded anew after this time, as some of its metrics move with the clock. */
+const SNAPSHOT_MS_MAX = 250
 
-/** @returns what was logged after the cursor and the progress as it stands; null when the log does not continue it */
-export function framesAfter (since: Cursor, after: number | null, found: JobRead): Frame[] | null {
-  const { job, registration, items, events, truncated } = found
-  if (since.epoch !== job.epoch || truncated || since.seq > job.seq || !covers(since, after, found)) return null
-  const kind = registration.item_kind
-  const frames = events.filter(({ seq }) => seq > since.seq).map(event => jobFrame(eventMessage(event, job, kind, job.updated_at)))
-  if (isTerminal(job.state)) return frames // nothing may follow the end
-  for (const item of items) {
-    if (item.state !== 'processing' || item.percent_complete === 0) continue
-    frames.push(jobFrame(itemProgressMessage(job, kind, { ts: item.updated_at, cid: `${job.epoch}.${job.seq}`, item })))
+/** One message of the channel and what live members got of it. */
+export interface Heard { message: FeedMessage, frames: readonly Frame[] }
+
+export class CatchUp {
+  readonly found: JobRead
+  /** Since the read began, oldest first; the room goes on adding. */
+  readonly heard: Heard[] = []
+  /** Seq behind which the log was read; null = it was not. */
+  readonly #after: number | null
+  readonly #readAt = performance.now()
+  #encodedAt = 0
+  #snapshots: { plain: Frame | null, reset: Frame | null } = { plain: null, reset: null }
+
+  constructor (found: JobRead, after: number | null) {
+    this.found = found
+    this.#after = after
   }
-  frames.push(jobFrame(progressMessage(job, job.updated_at)))
-  return frames
+
+  get ageMs (): number { return performance.now() - this.#readAt }
+
+  /** Whether it can tell what became of a cursor, be it that nobody could. If not, that one needs a read of its own. */
+  covers (since: Cursor): boolean {
+    const { found: { job, truncated } } = this
+    if (since.epoch !== job.epoch || since.seq >= job.seq) return true
+    // Somebody's older cursor was beyond the log: this one may not be.
+    return this.#after !== null && (truncated ? this.#after === since.seq : this.#after <= since.seq)
+  }
+
+  /**
+   * Whether it does for one that comes later, when the room has gone on to `known`. A cursor ahead of that has seen something newer,
+   * and who begins should not see as news what happened before.
+   */
+  serves (since: Cursor | null, known: StoredJob): boolean {
+    if (since === null) return this.heard.length === 0
+    return since.epoch === this.found.job.epoch && since.epoch === known.epoch && since.seq <= known.seq && this.covers(since)
+  }
+
+  /** Whether a cursor can be continued; if not, a snapshot with `reset: true` takes its place. */
+  continues (since: Cursor, known: StoredJob | null): boolean {
+    const { job, truncated } = this.found
+    if (since.epoch !== job.epoch || !this.covers(since)) return false
+    if (since.seq > job.seq) return known !== null && known.epoch === job.epoch && since.seq <= known.seq
+    return since.seq === job.seq || !truncated
+  }
+
+  /**
+   * All that a member gets, in order.
+   * @param since null = it stood nowhere
+   */
+  frames (since: Cursor | null, known: StoredJob | null): Frame[] {
+    const { found, heard } = this
+    const { job, registration: { item_kind: kind } } = found
+    const newer = heard.flatMap(({ message, frames }) => isNewer(message, job) ? [{ message, frames }] : [])
+    const stands = known !== null && known.epoch === job.epoch && known.rev > job.rev ? known : job
+    const resumed = since !== null && this.continues(since, known)
+    const frames = resumed
+      ? [
+          ...found.events.filter(({ seq }) => seq > since.seq).map(event => jobFrame(eventMessage(event, job, kind, job.updated_at))),
+          ...newer.flatMap(one => one.frames.filter(({ head }) => head !== null && head.seq > since.seq))
+        ]
+      : [this.#snapshot(since !== null), ...newer.flatMap(one => one.frames)]
+    if (isTerminal(stands.state)) return frames // nothing may follow the end
+    for (const line of openItems(resumed ? found : null, newer)) frames.push(jobFrame(itemProgressMessage(stands, kind, line)))
+    if (resumed || stands !== job) frames.push(jobFrame(progressMessage(stands, stands.updated_at)))
+    return frames
+  }
+
+  #snapshot (reset: boolean): Frame {
+    const now = performance.now()
+    if (now - this.#encodedAt > SNAPSHOT_MS_MAX) {
+      this.#encodedAt = now
+      this.#snapshots = { plain: null, reset: null }
+    }
+    const { job, registration, items, items_seen: seen, now_ms: readMs } = this.found
+    const which = reset ? 'reset' : 'plain'
+    this.#snapshots[which] ??= jobFrame(snapshotMessage(job, registration, items, seen, readMs + Math.round(this.ageMs), reset))
+    return this.#snapshots[which]
+  }
 }
 
-/** @param reset it replaces a position that cannot be continued */
-export function snapshotFrame ({ job, registration, items, items_seen: seen, now_ms: now }: JobRead, reset: boolean): Frame {
-  return jobFrame(snapshotMessage(job, registration, items, seen, now, reset))
+function isNewer (message: FeedMessage, than: StoredJob): message is Update {
+  return message.type === 'update' && message.epoch === than.epoch && message.job.rev > than.rev
+}
+
+/** Progress of items that are in process still, as the last message has it. */
+function openItems (found: JobRead | null, newer: readonly { message: Update }[]): Iterable<ProgressLine> {
+  const lines = new Map<string, ProgressLine>()
+  for (const item of found?.items ?? []) {
+    if (item.state !== 'processing' || item.percent_complete === 0) continue
+    lines.set(item.id, { ts: item.updated_at, cid: `${found!.job.epoch}.${found!.job.seq}`, item })
+  }
+  for (const { message } of newer) {
+    for (const event of message.events) if (event.event === 'item') lines.delete(event.item.id)
+    for (const line of message.progress) lines.set(line.item.id, line)
+  }
+  return lines.values()
 }

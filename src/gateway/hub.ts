@@ -7,10 +7,13 @@ import { type Frame, plainFrame } from './frame.ts'
 import type { Reach } from './reach.ts'
 import { createRoom, type JoinOptions, type Place, type Room } from './room.ts'
 import type { Member } from './seats.ts'
+import { createShelf } from './shelf.ts'
 import { createTenantRoom } from './tenant-room.ts'
 
 /** Rooms read again at once after a lost connection: enough to be quick, few enough to leave Redis to others. */
 const RECHECKS_AT_ONCE = 32
+/** What rooms keep of their last read, for who joins next: at most so many rooms, each for so long. */
+const KEPT_READS = { keep_ms: 5_000, count_max: 1_000 }
 
 export interface TenantSeat {
   /** Called once, right before the list. */
@@ -33,13 +36,14 @@ export interface Hub {
 }
 
 export interface HubOptions {
-  engine: Pick<Reach, 'subscribe' | 'subscribeTenant' | 'readJob' | 'listJobs' | 'onInterrupted'>
+  engine: Pick<Reach, 'subscribe' | 'subscribeTenant' | 'readJob' | 'listJobs' | 'onInterrupted' | 'hearing'>
   progress_interval_ms: number
 }
 
 export function createHub ({ engine, progress_interval_ms: progressMs }: HubOptions): Hub {
   const rooms = new Map<string, Room>()
   const tenants = new Map<string, ReturnType<typeof createTenantRoom>>()
+  const shelf = createShelf(KEPT_READS)
   let unhook = () => {}
 
   // Ids hold no slash.
@@ -51,6 +55,7 @@ export function createHub ({ engine, progress_interval_ms: progressMs }: HubOpti
     if (found !== undefined) return found
     const room: Room = createRoom({
       engine,
+      shelf,
       tenant_id: tenantId,
       job_id: jobId,
       progress_interval_ms: progressMs,

@@ -31,65 +31,87 @@ export interface Outlet {
 
 export interface Post { outlet: (wire: Wire) => Outlet }
 
-interface Box { wire: Wire, frames: Frame[], bytes: number }
+/** A class, like all that exists once a socket (watch.ts). */
+class Box implements Outlet {
+  readonly #wire: Wire
+  readonly #round: Round
+  #frames: Frame[] = []
+  #bytes = 0
 
-export function createPost (): Post {
-  let due: Box[] = []
-  let scheduled = false
-  let lastFrames: readonly Frame[] = []
-  let lastJoined: Buffer = Buffer.alloc(0)
+  constructor (wire: Wire, round: Round) {
+    this.#wire = wire
+    this.#round = round
+  }
+
+  push (frame: Frame): void {
+    if (this.#frames.push(frame) === 1) this.#round.add(this)
+    this.#bytes += frame.bytes.length
+  }
+
+  queued (): number {
+    return this.#bytes + this.#wire.writableLength
+  }
+
+  flush (done?: () => void): void {
+    this.deliver()
+    if (done !== undefined && this.#wire.writable) this.#wire.write(NOTHING, done)
+  }
+
+  deliver (): void {
+    const frames = this.#frames
+    if (frames.length === 0) return
+    this.#frames = []
+    this.#bytes = 0
+    if (this.#wire.writable) this.#wire.write(this.#round.joined(frames))
+  }
+}
+
+/** The sockets that have something to send in this turn. */
+class Round {
+  #due: Box[] = []
+  #scheduled = false
+  #lastFrames: readonly Frame[] = []
+  #lastJoined: Buffer = NOTHING
+
+  add (box: Box): void {
+    this.#due.push(box)
+    if (!this.#scheduled) this.#schedule()
+  }
 
   /** The bytes of several frames; neighbours in a room mostly have the same ones. */
-  function joined (frames: Frame[]): Buffer {
+  joined (frames: readonly Frame[]): Buffer {
     if (frames.length === 1) return frames[0]!.bytes
-    if (frames.length !== lastFrames.length || !frames.every((frame, n) => frame === lastFrames[n])) {
-      lastFrames = frames
-      lastJoined = Buffer.concat(frames.map(({ bytes }) => bytes))
+    if (frames.length !== this.#lastFrames.length || !frames.every((frame, n) => frame === this.#lastFrames[n])) {
+      this.#lastFrames = frames
+      this.#lastJoined = Buffer.concat(frames.map(({ bytes }) => bytes))
     }
-    return lastJoined
+    return this.#lastJoined
   }
 
-  function deliver (box: Box): void {
-    const { wire, frames } = box
-    if (frames.length === 0) return
-    box.frames = []
-    box.bytes = 0
-    if (wire.writable) wire.write(joined(frames))
+  #schedule (): void {
+    this.#scheduled = true
+    setImmediate(() => this.#run())
   }
 
-  function round (): void {
+  #run (): void {
     const until = performance.now() + SLICE_MS_MAX
-    const boxes = due
-    due = []
+    const boxes = this.#due
+    this.#due = []
     let at = 0
     for (; at < boxes.length; at++) {
       if (at % SLICE_STEP === SLICE_STEP - 1 && performance.now() > until) break
-      deliver(boxes[at]!)
+      boxes[at]!.deliver()
     }
-    lastFrames = []
-    scheduled = at < boxes.length
-    if (!scheduled) return
-    due = boxes.slice(at)
-    setImmediate(round)
+    this.#lastFrames = []
+    this.#lastJoined = NOTHING
+    this.#scheduled = false
+    if (at === boxes.length) return
+    this.#due = boxes.slice(at)
+    this.#schedule()
   }
+}
 
-  return {
-    outlet (wire) {
-      const box: Box = { wire, frames: [], bytes: 0 }
-      return {
-        push (frame) {
-          if (box.frames.push(frame) === 1) due.push(box)
-          box.bytes += frame.bytes.length
-          if (scheduled) return
-          scheduled = true
-          setImmediate(round)
-        },
-        queued: () => box.bytes + wire.writableLength,
-        flush (done) {
-          deliver(box)
-          if (done !== undefined && wire.writable) wire.write(NOTHING, done)
-        }
-      }
-    }
-  }
+export function createPost (): Post {
+  const round = new Round()
+  return { outlet: wire => new Box(wire, round) }
 }

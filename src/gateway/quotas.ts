@@ -2,7 +2,7 @@
 // several gateways together allow the sum.
 
 import { HeadwayError } from '../protocol/errors.ts'
-import { createTokenBucket, type TokenBucket } from './token-bucket.ts'
+import { TokenBucket } from './token-bucket.ts'
 
 export interface QuotaOptions {
   /** Of what, for people: `events`. */
@@ -31,7 +31,7 @@ export function createQuota (options: QuotaOptions): Quota {
     const known = buckets.get(tenant)
     if (known !== undefined) return known
     if (buckets.size >= TENANTS_MAX) buckets.delete(buckets.keys().next().value ?? '')
-    const bucket = createTokenBucket(options)
+    const bucket = new TokenBucket(options)
     buckets.set(tenant, bucket)
     return bucket
   }

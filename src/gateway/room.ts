@@ -9,28 +9,31 @@
 // A member whose socket is behind leaves the live ones with a cursor, gets nothing, and comes back like any other joiner.
 
 import type { FeedMessage, JobRead } from '../engine/engine.ts'
-import type { Cursor } from '../protocol/cursor.ts'
+import { type Cursor, formatCursor } from '../protocol/cursor.ts'
 import type { Registration, StoredJob } from '../protocol/job.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 import { isTerminal } from '../protocol/states.ts'
-import { itemProgressMessage, progressMessage } from '../protocol/view.ts'
-import { covers, framesAfter, snapshotFrame } from './catch-up.ts'
+import { createAudience } from './audience.ts'
+import { CatchUp, type Heard } from './catch-up.ts'
 import { encodeUpdate, type Shown, shownOf } from './encode.ts'
-import { type Frame, jobFrame } from './frame.ts'
-import { createLane, type Held, type Lane, laneInterval } from './lane.ts'
+import type { Frame } from './frame.ts'
+import { laneInterval } from './lane.ts'
 import { toHeadwayError } from './problem.ts'
 import type { Reach } from './reach.ts'
+import type { Shelf } from './shelf.ts'
 import { createWaitingRoom, endAll, type Member, type Seat, unknownJob } from './seats.ts'
 
 /** Messages kept during one read. Beyond: dropped, and the job is read again, which covers them. */
 const BUFFER_MESSAGES_MAX = 1_000
+/** Messages kept after it, for who joins next. Beyond: all is dropped, and who joins next reads again. */
+const KEPT_MESSAGES_MAX = 128
 const RETRY_MS_MIN = 250
 const RETRY_MS_MAX = 5_000
-/** The cursor of a member that is to get a snapshot with `reset: true`: no epoch is that old. */
-const LOST: Cursor = { epoch: 0, seq: 0 }
 
 export interface RoomOptions {
-  engine: Pick<Reach, 'subscribe' | 'readJob'>
+  engine: Pick<Reach, 'subscribe' | 'readJob' | 'hearing'>
+  /** Bounds what all rooms keep of their last read. */
+  shelf: Shelf
   tenant_id: string
   job_id: string
   /** Progress goes out at most so often. */
@@ -70,7 +73,7 @@ interface Read {
   joiners: Set<Seat>
   /** Seq behind which the log is read; null = not at all. */
   after: number | null
-  buffer: { message: FeedMessage, frames: readonly Frame[] }[]
+  buffer: Heard[]
   /** Something may have been missed since it began. */
   again: boolean
   done: () => void
@@ -78,16 +81,15 @@ interface Read {
 }
 
 export function createRoom (options: RoomOptions): Room {
-  const { engine, tenant_id: tenant, job_id: id, progress_interval_ms: progressMs, onEmpty } = options
-  const live = new Set<Seat>()
-  const behind = new Set<Seat>()
-  /** By interval. */
-  const lanes = new Map<number, Lane>()
-  /** Joiners for whom the read that just ended began too late. */
+  const { engine, shelf, tenant_id: tenant, job_id: id, progress_interval_ms: progressMs, onEmpty } = options
+  const audience = createAudience(() => known)
+  /** Joiners who are looked at together, at the end of this turn. */
   const later = new Set<Seat>()
   const absent = createWaitingRoom({ job_id: id, onGaveUp: closeIfEmpty })
   let known: { job: StoredJob, registration: Registration, shown: Shown } | null = null
   let reading: Read | null = null
+  /** The last read and all that was heard since, as long as nothing is missing in it. */
+  let recent: CatchUp | null = null
   /** The last read failed: nothing that arrives can be trusted to continue the position. */
   let suspect = false
   let retry: NodeJS.Timeout | undefined
@@ -101,15 +103,16 @@ export function createRoom (options: RoomOptions): Room {
     if (closed) return
     closed = true
     clearTimeout(retry)
+    forget()
     absent.close()
-    for (const lane of lanes.values()) lane.clear()
+    audience.clear()
     opened.then(leave => leave(), () => {})
     reading?.done()
     onEmpty()
   }
 
   function closeIfEmpty (): void {
-    const here = live.size + behind.size + absent.size + later.size + (reading?.joiners.size ?? 0)
+    const here = audience.size + absent.size + later.size + (reading?.joiners.size ?? 0)
     if (here === 0) close()
   }
 
@@ -119,15 +122,31 @@ export function createRoom (options: RoomOptions): Room {
     if (closed || suspect) return
     const held = reading?.reset === true
     const frames = held ? [] : advance(message)
-    if (reading !== null && !reading.again) {
-      reading.buffer.push({ message, frames })
-      if (reading.buffer.length > BUFFER_MESSAGES_MAX) {
-        reading.buffer.length = 0
-        reading.again = true
-      }
-    } else if (reading === null && message.type === 'update' && absent.size > 0) {
-      startRead(false, absent.take())
+    if (reading !== null) buffer(reading, { message, frames })
+    else if (recent !== null) {
+      if (known === null || recent.heard.length >= KEPT_MESSAGES_MAX) forget()
+      else recent.heard.push({ message, frames })
     }
+    if (reading === null && message.type === 'update' && absent.size > 0) startRead(false, absent.take())
+  }
+
+  function buffer (read: Read, heard: Heard): void {
+    if (read.again) return
+    read.buffer.push(heard)
+    if (read.buffer.length <= BUFFER_MESSAGES_MAX) return
+    read.buffer.length = 0
+    read.again = true
+  }
+
+  function keep (catchUp: CatchUp): void {
+    recent = catchUp
+    shelf.put(later, () => { recent = null })
+  }
+
+  function forget (): void {
+    if (recent === null) return
+    recent = null
+    shelf.take(later)
   }
 
   /** @returns the events that live members were sent; empty when it was old, or when it does not continue the position */
@@ -146,18 +165,11 @@ export function createRoom (options: RoomOptions): Room {
     }
     const registration = message.registration ?? known.registration
     const { frames, due, items } = encodeUpdate(message, registration.item_kind, known.shown)
-    const changes = message.events.some(({ event }) => event === 'state_changed')
-    for (const lane of lanes.values()) {
-      if (changes) lane.flush() // still of the job before the change
-      for (const event of message.events) if (event.event === 'item') lane.discardItem(event.item.id)
-    }
+    audience.precede(message.events)
     known = { job: message.job, registration, shown: shownOf(message.job) }
-    for (const seat of live) if (message.job.rev > seat.covered_rev) tell(seat, frames)
-    const ended = isTerminal(message.job.state)
-    for (const lane of lanes.values()) {
-      if (ended) lane.clear()
-      else lane.hold(due, items)
-    }
+    for (const seat of audience.live) if (message.job.rev > seat.covered_rev) audience.tell(seat, frames)
+    if (isTerminal(message.job.state)) audience.clear()
+    else audience.hold(due, items)
     return frames
   }
 
@@ -165,45 +177,7 @@ export function createRoom (options: RoomOptions): Room {
   function vanish (): void {
     const ended = known !== null && isTerminal(known.job.state)
     known = null
-    const leaving = new Set([...live, ...behind])
-    for (const lane of lanes.values()) {
-      lane.clear()
-      lane.seats.clear()
-    }
-    live.clear()
-    behind.clear()
-    endAll(leaving, ended ? null : unknownJob(id))
-  }
-
-  // --- what members hear
-
-  /** @returns false when the socket is behind; the seat then waits with the position it had */
-  function tell (seat: Seat, frames: readonly Frame[]): boolean {
-    for (const frame of frames) {
-      if (seat.member.send(frame)) continue
-      if (live.delete(seat)) lanes.get(seat.interval_ms)?.seats.delete(seat)
-      seat.since = frame.before_seq === null || known === null ? LOST : { epoch: known.job.epoch, seq: frame.before_seq }
-      behind.add(seat)
-      return false
-    }
-    return true
-  }
-
-  function laneOf (intervalMs: number): Lane {
-    const found = lanes.get(intervalMs)
-    if (found !== undefined) return found
-    const lane = createLane({ interval_ms: intervalMs, write: sayProgress })
-    lanes.set(intervalMs, lane)
-    return lane
-  }
-
-  /** Of the job as it stands now, so nothing that goes out is older than an event before it. */
-  function sayProgress (seats: Set<Seat>, held: Held): void {
-    if (known === null || seats.size === 0) return
-    const { job, registration: { item_kind: kind } } = known
-    const frames = [...held.items.values()].map(line => jobFrame(itemProgressMessage(job, kind, line)))
-    if (held.job) frames.push(jobFrame(progressMessage(job, job.updated_at)))
-    for (const seat of seats) if (job.rev > seat.covered_rev) tell(seat, frames)
+    endAll(audience.takeAll(), ended ? null : unknownJob(id))
   }
 
   // --- reads
@@ -211,10 +185,12 @@ export function createRoom (options: RoomOptions): Room {
   function startRead (reset: boolean, joiners: Set<Seat>): Read {
     let done = () => {}
     const settled = new Promise<void>(resolve => { done = resolve })
-    const cursors = [...joiners].flatMap(({ since }) => since === null || since === LOST ? [] : [since.seq])
+    const isOfUse = (since: Cursor | null): since is Cursor => since !== null && (known === null || since.epoch === known.job.epoch)
+    const cursors = [...joiners].map(({ since }) => since).filter(isOfUse).map(({ seq }) => seq)
     const after = reset && known !== null ? known.job.seq : cursors.length > 0 ? Math.min(...cursors) : null
     const read: Read = { reset, joiners, after, buffer: [], again: false, done, settled }
     reading = read
+    forget()
     suspect = false
     clearTimeout(retry)
     opened.then(() => engine.readJob(tenant, id, after ?? undefined)).then(found => finish(read, found), error => fail(read, error))
@@ -237,8 +213,14 @@ export function createRoom (options: RoomOptions): Room {
       unknown(read)
     } else {
       for (const seat of absent.take()) read.joiners.add(seat)
-      if (known === null || read.reset) reposition(read, found)
-      else admit(read, found)
+      const catchUp = new CatchUp(found, read.after)
+      if (known === null || read.reset) {
+        reposition(catchUp, read)
+      } else {
+        catchUp.heard.push(...read.buffer)
+        seatAll(catchUp, read.joiners)
+      }
+      if (reading === null && known !== null && !closed) keep(catchUp)
     }
     read.done()
     if (!closed) closeIfEmpty()
@@ -253,76 +235,74 @@ export function createRoom (options: RoomOptions): Room {
   }
 
   /** First read of the room, or a recheck: everybody stands where the read stands. */
-  function reposition (read: Read, found: JobRead): void {
+  function reposition (catchUp: CatchUp, read: Read): void {
     const was = known?.job
-    const { job, registration } = found
+    const { job, registration } = catchUp.found
     known = { job, registration, shown: shownOf(job) }
     if (was !== undefined && (was.epoch !== job.epoch || was.rev !== job.rev)) {
-      for (const lane of lanes.values()) lane.clear()
-      const missed = framesAfter({ epoch: was.epoch, seq: was.seq }, read.after, found) ?? [snapshotFrame(found, true)]
-      for (const seat of live) {
+      audience.clear()
+      const missed = catchUp.frames({ epoch: was.epoch, seq: was.seq }, null)
+      for (const seat of audience.live) {
         const { covered_rev: ownRev, covered_at: at } = seat
         seat.covered_rev = 0
-        if (at === null || ownRev <= was.rev) tell(seat, missed)
+        if (at === null || ownRev <= was.rev) audience.tell(seat, missed)
         // It joined from a read that was newer than the room: it has some of what the room missed, or all.
-        else if (at.epoch !== job.epoch || ownRev < job.rev) tell(seat, framesAfter(at, read.after, found) ?? [snapshotFrame(found, true)])
+        else if (at.epoch !== job.epoch || ownRev < job.rev) audience.tell(seat, catchUp.frames(at, null))
       }
     }
-    seatJoiners(read, found, 0)
+    seatAll(catchUp, read.joiners)
     for (const { message } of read.buffer) {
-      advance(message)
+      catchUp.heard.push({ message, frames: advance(message) })
       // A gap began another read, which covers the rest.
       if (reading !== null || closed) return
     }
   }
 
-  /** The room is live and goes on; joiners catch up with it from what the read kept. */
-  function admit (read: Read, found: JobRead): void {
-    const joined = seatJoiners(read, found, found.job.rev)
-    for (const { message, frames } of read.buffer) {
-      if (message.type === 'gone' || message.epoch !== found.job.epoch || message.job.rev <= found.job.rev) continue
-      for (const seat of joined) if (live.has(seat)) tell(seat, frames)
-    }
-    // Progress that went out meanwhile they have not heard.
-    if (known === null || known.job.rev <= found.job.rev || isTerminal(known.job.state)) return
-    const progress = [jobFrame(progressMessage(known.job, known.job.updated_at))]
-    for (const seat of joined) if (live.has(seat)) tell(seat, progress)
-  }
-
-  function seatJoiners (read: Read, found: JobRead, coveredRev: number): Seat[] {
-    const joined = [...read.joiners]
-    read.joiners.clear()
-    const snapshots = { plain: null as Frame | null, reset: null as Frame | null }
-    const seated: Seat[] = []
-    for (const seat of joined) {
-      const since = seat.since
-      if (since !== null && !covers(since, read.after, found)) {
-        // Another position than the one that was read for: this one needs a read of its own.
-        later.add(seat)
+  /** The room is live and goes on; joiners catch up with it. Whom this read does not cover needs another one. */
+  function seatAll (catchUp: CatchUp, joiners: Set<Seat>): void {
+    const { job } = catchUp.found
+    const seats = [...joiners]
+    joiners.clear()
+    /** By where they stood: the same for all that stood there. */
+    const frames = new Map<string, readonly Frame[]>()
+    for (const seat of seats) {
+      const { since } = seat
+      if (since !== null && !catchUp.covers(since)) {
+        seatLater(seat)
         continue
       }
-      const missed = since === null ? null : framesAfter(since, read.after, found)
-      seat.covered_rev = coveredRev
-      seat.covered_at = { epoch: found.job.epoch, seq: found.job.seq }
-      live.add(seat)
-      laneOf(seat.interval_ms).seats.add(seat)
-      if (!seat.joined) seat.member.joined(missed !== null)
+      seat.covered_rev = job.rev
+      seat.covered_at = { epoch: job.epoch, seq: job.seq }
+      audience.add(seat)
+      const key = since === null ? '' : formatCursor(since)
+      const missed = frames.get(key) ?? catchUp.frames(since, known?.job ?? null)
+      frames.set(key, missed)
+      if (!seat.joined) seat.member.joined(since !== null && catchUp.continues(since, known?.job ?? null))
       seat.joined = true
-      seated.push(seat)
-      if (missed !== null) tell(seat, missed)
-      else if (since === null) tell(seat, [snapshots.plain ??= snapshotFrame(found, false)])
-      else tell(seat, [snapshots.reset ??= snapshotFrame(found, true)])
+      audience.tell(seat, missed)
     }
-    if (later.size > 0) {
-      queueMicrotask(() => {
-        if (closed || later.size === 0) return
-        const again = new Set(later)
-        later.clear()
-        if (reading === null) startRead(suspect, again)
-        else for (const seat of again) reading.joiners.add(seat)
-      })
-    }
-    return seated
+  }
+
+  /** All that come in one turn of the event loop share what they need, and what Redis has sent meanwhile is heard first. */
+  function seatLater (seat: Seat): void {
+    later.add(seat)
+    if (later.size === 1) setImmediate(seatWaiting)
+  }
+
+  function seatWaiting (): void {
+    if (closed || later.size === 0) return
+    const seats = [...later]
+    later.clear()
+    const served = reading === null ? new Set(seats.filter(servedFromMemory)) : new Set<Seat>()
+    const rest = seats.filter(seat => !served.has(seat))
+    if (recent !== null) seatAll(recent, served)
+    if (rest.length === 0) return
+    if (reading === null) startRead(suspect, new Set(rest))
+    else for (const seat of rest) reading.joiners.add(seat)
+  }
+
+  function servedFromMemory ({ since }: Seat): boolean {
+    return recent !== null && known !== null && !suspect && engine.hearing() && recent.serves(since, known.job)
   }
 
   function fail (read: Read, error: unknown): void {
@@ -330,7 +310,7 @@ export function createRoom (options: RoomOptions): Room {
     reading = null
     endAll(read.joiners, toHeadwayError(error))
     read.done()
-    if (live.size > 0 && (read.reset || read.again)) {
+    if (audience.live.size > 0 && (read.reset || read.again)) {
       suspect = true
       const most = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** failures++)
       retry = setTimeout(() => startRead(true, new Set()), most / 2 + Math.random() * most / 2)
@@ -350,6 +330,7 @@ export function createRoom (options: RoomOptions): Room {
 
   function enter (seat: Seat): void {
     if (reading !== null) reading.joiners.add(seat)
+    else if (servedFromMemory(seat)) seatLater(seat)
     else startRead(suspect, new Set([seat]))
   }
 
@@ -366,15 +347,13 @@ export function createRoom (options: RoomOptions): Room {
     enter(seat)
     return {
       leave () {
-        live.delete(seat)
-        lanes.get(seat.interval_ms)?.seats.delete(seat)
-        behind.delete(seat)
+        audience.delete(seat)
         later.delete(seat)
         absent.delete(seat)
         reading?.joiners.delete(seat)
         if (!closed) closeIfEmpty()
       },
-      resume () { if (behind.delete(seat)) enter(seat) }
+      resume () { if (audience.recall(seat)) enter(seat) }
     }
   }
 

@@ -8,135 +8,117 @@ import { type CLOSE_CODES, HeadwayError } from '../protocol/errors.ts'
 import { AUTHENTICATE_MS_MAX } from '../protocol/limits.ts'
 import type { AckMessage, ServerMessage } from '../protocol/messages.ts'
 import { type Auth, type Identity, requireScope } from './auth.ts'
-import { createBacklog } from './backlog.ts'
+import { Backlog } from './backlog.ts'
 import { type Frame, plainFrame } from './frame.ts'
 import type { Hub } from './hub.ts'
 import type { Outlet, Post, Wire } from './post.ts'
 import { toHeadwayError } from './problem.ts'
 import type { JoinOptions } from './room.ts'
-import type { TokenBucket } from './token-bucket.ts'
+import { TokenBucket, type TokenBucketOptions } from './token-bucket.ts'
+import { Watch, type WatchOwner } from './watch.ts'
 
 /** Pings without an answer. */
 const MISSED_PINGS_MAX = 2
 /** Names the tenant's stream among the subscriptions; no job's id is empty. */
 const TENANT = ''
+/** Where a ws and the connection below it keep their session: the listeners are shared by all sockets. */
+const OWNER = Symbol('session')
 
 export type CloseCode = keyof typeof CLOSE_CODES
 
+/** What all sessions of a gateway share. */
 export interface SessionOptions {
   hub: Hub
   auth: Auth
-  bucket: TokenBucket
   post: Post
+  /** What one socket may say. */
+  messages: TokenBucketOptions
   ping_interval_ms: number
   subscriptions_max: number
   queue_bytes_max: number
   behind_ms_max: number
-  /** Null = the first message must authenticate. */
-  identity: Identity | null
   /** One text message. */
-  onMessage: (bytes: Buffer) => void
-  onClosed: (code: number) => void
+  onMessage: (session: Session, bytes: Buffer) => void
+  onClosed: (session: Session, code: number) => void
 }
 
-export interface Session {
-  readonly identity: Identity | null
+export class Session implements WatchOwner {
+  readonly backlog: Backlog
+  readonly #shared: SessionOptions
+  readonly #bucket: TokenBucket
+  readonly #watched = new Map<string, Watch>()
+  #leaveTenant: (() => void) | null = null
+  #identity: Identity | null
+  #socket: WebSocket | null = null
+  #outlet: Outlet | null = null
+  /** Frames from before the socket is attached; null afterwards. */
+  #early: Frame[] | null = []
+  #disposed = false
+  #nextPing = 0
+  #missedPings = 0
+  readonly #authenticateBy = Date.now() + AUTHENTICATE_MS_MAX
+
+  /** @param identity null = the first message must authenticate */
+  constructor (shared: SessionOptions, identity: Identity | null) {
+    this.#shared = shared
+    this.#identity = identity
+    this.#bucket = new TokenBucket(shared.messages)
+    this.backlog = new Backlog(this, shared.queue_bytes_max)
+  }
+
+  get identity (): Identity | null { return this.#identity }
+
+  get outlet (): Outlet | null { return this.#outlet }
+
+  write (frame: Frame): void {
+    if (this.#disposed) return
+    if (this.#outlet === null) this.#early?.push(frame)
+    else if (this.#socket?.readyState === this.#socket?.OPEN) this.#outlet.push(frame)
+  }
+
   /** @throws HeadwayError unauthorized before authentication */
-  allowed: () => Identity
+  allowed (): Identity {
+    if (this.#identity === null) throw new HeadwayError('unauthorized', 'Authenticate first: {"action":"authenticate","token":"…"}.')
+    return this.#identity
+  }
+
   /**
-   * Watches a job; the promise settles when its snapshot has been sent.
+   * Watches a job; the promise settles when its first message has been sent.
    * @throws HeadwayError unauthorized, forbidden, unknown_job, too_many_subscriptions, redis_unavailable, closed
    */
-  subscribe: (jobId: string, options?: JoinOptions, onJoined?: (resumed: boolean) => void) => Promise<void>
+  async subscribe (jobId: string, joining: JoinOptions = {}, onJoined: ((resumed: boolean) => void) | null = null): Promise<void> {
+    const { tenant_id: tenant } = this.allowed()
+    // It may go while its token is looked at: nobody would leave the room again.
+    if (this.#disposed) throw new HeadwayError('closed', 'The socket is gone.')
+    // Again for the same job: a fresh snapshot, in place of the subscription that was.
+    const previous = this.#watched.get(jobId)
+    const { subscriptions_max: most, hub } = this.#shared
+    if (previous === undefined && this.#watched.size >= most) {
+      throw new HeadwayError('too_many_subscriptions', `A socket watches at most ${most} jobs; open another one.`)
+    }
+    const watch = new Watch(this, jobId, onJoined)
+    this.#watched.set(jobId, watch)
+    const settled = watch.begin(member => hub.join(tenant, jobId, member, joining))
+    previous?.stop()
+    return settled
+  }
+
+  watchEnded (watch: Watch, why: HeadwayError | null): void {
+    if (this.#watched.get(watch.job_id) === watch) this.#watched.delete(watch.job_id)
+    if (why !== null) this.fail(null, why, watch.job_id)
+  }
+
   /**
    * Watches every job of the tenant: state, not log. Again: a fresh list.
    * @throws HeadwayError unauthorized, redis_unavailable, closed
    */
-  subscribeTenant: (onJoined?: () => void) => Promise<void>
-  unsubscribeTenant: () => void
-  /** @returns false when the job was not watched */
-  unsubscribe: (jobId: string) => boolean
-  /** @throws HeadwayError unauthorized, token_expired, forbidden; the identity stays as it was */
-  authenticate: (token: string) => Promise<void>
-  send: (message: ServerMessage) => void
-  ack: (ack: Omit<AckMessage, 'type'>) => void
-  fail: (id: string | null, error: unknown, jobId?: string) => void
-  /** @param wire the connection below it, to which frames are written */
-  attach: (socket: WebSocket, wire: Wire) => void
-  /** Sends pings, ends who is silent or no longer allowed. */
-  tick: (wallMs: number) => void
-  close: (code: CloseCode, reason: string) => void
-  /** For a socket that never came to be. Idempotent. */
-  dispose: () => void
-}
-
-export function createSession (options: SessionOptions): Session {
-  const { hub, auth, bucket, post, ping_interval_ms: pingMs, subscriptions_max: subscriptionsMax, onMessage, onClosed } = options
-  let outlet: Outlet | null = null
-  const backlog = createBacklog({ queue_bytes_max: options.queue_bytes_max, outlet: () => outlet, write })
-  let leaveTenant: (() => void) | null = null
-  const watched = new Map<string, () => void>()
-  let identity = options.identity
-  let socket: WebSocket | null = null
-  let early: Frame[] = []
-  let disposed = false
-  let nextPing = 0
-  let missedPings = 0
-  const authenticateBy = Date.now() + AUTHENTICATE_MS_MAX
-
-  function write (frame: Frame): void {
-    if (disposed) return
-    if (outlet === null) early.push(frame)
-    else if (socket?.readyState === socket?.OPEN) outlet.push(frame)
-  }
-
-  function allowed (): Identity {
-    if (identity === null) throw new HeadwayError('unauthorized', 'Authenticate first: {"action":"authenticate","token":"…"}.')
-    return identity
-  }
-
-  async function subscribe (jobId: string, joining: JoinOptions = {}, onJoined: (resumed: boolean) => void = () => {}): Promise<void> {
-    const { tenant_id: tenant } = allowed()
-    // It may go while its token is looked at: nobody would leave the room again.
-    if (disposed) throw new HeadwayError('closed', 'The socket is gone.')
-    // Again for the same job: a fresh snapshot, in place of the subscription that was.
-    const previous = watched.get(jobId)
-    if (previous === undefined && watched.size >= subscriptionsMax) {
-      throw new HeadwayError('too_many_subscriptions', `A socket watches at most ${subscriptionsMax} jobs; open another one.`)
-    }
-    let watching = false
-    await new Promise<void>((resolve, reject) => {
-      const place = hub.join(tenant, jobId, {
-        joined (resumed) {
-          onJoined(resumed)
-          watching = true
-          resolve()
-        },
-        send (frame) {
-          return backlog.take(jobId, frame, place.resume)
-        },
-        ended (why) {
-          if (watched.get(jobId) === stop) watched.delete(jobId)
-          backlog.drop(jobId)
-          if (why === null) return
-          if (watching) session.fail(null, why, jobId)
-          else reject(why)
-        }
-      }, joining)
-      const stop = () => {
-        place.leave()
-        backlog.drop(jobId)
-        resolve()
-      }
-      watched.set(jobId, stop)
-      previous?.()
-    })
-  }
-
-  async function subscribeTenant (onJoined: () => void = () => {}): Promise<void> {
-    const { tenant_id: tenant } = allowed()
-    if (disposed) throw new HeadwayError('closed', 'The socket is gone.')
-    unsubscribeTenant()
+  async subscribeTenant (onJoined: () => void = () => {}): Promise<void> {
+    const { tenant_id: tenant } = this.allowed()
+    if (this.#disposed) throw new HeadwayError('closed', 'The socket is gone.')
+    this.unsubscribeTenant()
+    const { hub } = this.#shared
+    // What it misses while it is behind is in the list that it gets afterwards.
+    const again = { resume: () => { this.subscribeTenant().catch(error => this.fail(null, error)) } }
     let watching = false
     await new Promise<void>((resolve, reject) => {
       const leave = hub.joinTenant(tenant, {
@@ -145,128 +127,154 @@ export function createSession (options: SessionOptions): Session {
           onJoined()
           resolve()
         },
-        send (frame) {
-          // What it misses while it is behind is in the list that it gets afterwards.
-          backlog.take(TENANT, frame, () => { subscribeTenant().catch(error => session.fail(null, error)) })
-        },
-        ended (why) {
-          backlog.drop(TENANT)
-          if (watching) session.fail(null, why)
+        send: frame => { this.backlog.take(TENANT, frame, again) },
+        ended: why => {
+          this.backlog.drop(TENANT)
+          if (watching) this.fail(null, why)
           else reject(why)
         }
       })
-      leaveTenant = () => {
+      this.#leaveTenant = () => {
         leave()
         resolve()
       }
     })
   }
 
-  function unsubscribeTenant (): void {
-    const leave = leaveTenant
-    leaveTenant = null
+  unsubscribeTenant (): void {
+    const leave = this.#leaveTenant
+    this.#leaveTenant = null
     leave?.()
-    backlog.drop(TENANT)
+    this.backlog.drop(TENANT)
   }
 
-  function unsubscribe (jobId: string): boolean {
-    const stop = watched.get(jobId)
-    watched.delete(jobId)
-    stop?.()
-    return stop !== undefined
+  /** @returns false when the job was not watched */
+  unsubscribe (jobId: string): boolean {
+    const watch = this.#watched.get(jobId)
+    this.#watched.delete(jobId)
+    watch?.stop()
+    return watch !== undefined
   }
 
-  async function authenticate (token: string): Promise<void> {
-    const next = await auth.verify(token)
+  /** @throws HeadwayError unauthorized, token_expired, forbidden; the identity stays as it was */
+  async authenticate (token: string): Promise<void> {
+    const next = await this.#shared.auth.verify(token)
     requireScope(next, 'jobs:read')
-    if (identity !== null && identity.tenant_id !== next.tenant_id) {
+    if (this.#identity !== null && this.#identity.tenant_id !== next.tenant_id) {
       throw new HeadwayError('forbidden', 'The token belongs to another tenant than this socket; open another one.')
     }
-    identity = next
+    this.#identity = next
   }
 
-  function attach (attached: WebSocket, wire: Wire): void {
-    socket = attached
-    outlet = post.outlet(wire)
-    nextPing = Date.now() + pingMs
-    attached.on('pong', () => { missedPings = 0 })
-    attached.on('message', (data: Buffer, isBinary: boolean) => {
-      if (attached.readyState !== attached.OPEN) return
-      if (!bucket.take()) return close(4429, 'Too many messages; come back slower.')
-      if (isBinary) return close(4400, 'Send text, not binary.')
-      onMessage(data)
-    })
-    attached.on('close', (code: number) => {
-      dispose()
-      onClosed(code)
-    })
-    const waiting = early
-    early = []
-    for (const frame of waiting) write(frame)
+  send (message: ServerMessage): void {
+    this.write(plainFrame(message))
   }
 
-  function tick (wallMs: number): void {
+  ack (ack: Omit<AckMessage, 'type'>): void {
+    this.send({ type: 'ack', ...ack })
+  }
+
+  fail (id: string | null, error: unknown, jobId?: string): void {
+    const { code, message, allowed } = toHeadwayError(error)
+    this.send({
+      type: 'error',
+      id,
+      code,
+      detail: message,
+      ...(jobId === undefined ? {} : { job_id: jobId }),
+      ...(code === 'invalid_transition' ? { allowed: [...allowed] } : {})
+    })
+  }
+
+  /** Ends with a connection that goes before it becomes a socket. */
+  expect (wire: Wire & NodeJS.EventEmitter): void {
+    Object.assign(wire, { [OWNER]: this })
+    wire.on('close', onWireClosed)
+  }
+
+  /** @param wire the connection below it, to which frames are written */
+  attach (socket: WebSocket, wire: Wire & NodeJS.EventEmitter): void {
+    wire.off('close', onWireClosed)
+    this.#socket = socket
+    this.#outlet = this.#shared.post.outlet(wire)
+    this.#nextPing = Date.now() + this.#shared.ping_interval_ms
+    Object.assign(socket, { [OWNER]: this })
+    socket.on('pong', onPong)
+    socket.on('message', onMessage)
+    socket.on('close', onClosed)
+    for (const frame of this.#early ?? []) this.write(frame)
+    this.#early = null
+    this.#outlet.flush()
+  }
+
+  answered (): void {
+    this.#missedPings = 0
+  }
+
+  received (data: Buffer, isBinary: boolean): void {
+    if (this.#socket?.readyState !== this.#socket?.OPEN) return
+    if (!this.#bucket.take()) return this.close(4429, 'Too many messages; come back slower.')
+    if (isBinary) return this.close(4400, 'Send text, not binary.')
+    this.#shared.onMessage(this, data)
+  }
+
+  /** @param code of the close frame; 1006 = there was none */
+  left (code: number): void {
+    this.#disposed = true
+    this.backlog.close()
+    this.#early = null
+    this.#leaveAll()
+    this.#shared.onClosed(this, code)
+  }
+
+  /** Sends pings, ends who is silent or no longer allowed. */
+  tick (wallMs: number): void {
+    const socket = this.#socket
     if (socket === null || socket.readyState !== socket.OPEN) return
+    const identity = this.#identity
     if (identity === null) {
-      if (wallMs >= authenticateBy) close(4408, 'No token came in time.')
+      if (wallMs >= this.#authenticateBy) this.close(4408, 'No token came in time.')
     } else if (identity.expires_at !== null && wallMs >= identity.expires_at) {
-      close(4401, 'The token has expired; come back with a new one.')
+      this.close(4401, 'The token has expired; come back with a new one.')
     }
-    if (backlog.behindMs(wallMs) >= options.behind_ms_max) {
-      close(1013, 'The client reads too slowly.')
+    if (this.backlog.behindMs(wallMs) >= this.#shared.behind_ms_max) {
+      this.close(1013, 'The client reads too slowly.')
       return socket.terminate() // its close frame would wait behind all that is not read
     }
-    if (wallMs < nextPing) return
-    if (missedPings >= MISSED_PINGS_MAX) return socket.terminate()
-    nextPing = wallMs + pingMs
-    missedPings++
+    if (wallMs < this.#nextPing) return
+    if (this.#missedPings >= MISSED_PINGS_MAX) return socket.terminate()
+    this.#nextPing = wallMs + this.#shared.ping_interval_ms
+    this.#missedPings++
     socket.ping()
   }
 
-  function close (code: CloseCode, reason: string): void {
-    leaveAll()
-    outlet?.flush()
-    socket?.close(code, reason)
+  close (code: CloseCode, reason: string): void {
+    this.#leaveAll()
+    this.#outlet?.flush()
+    this.#socket?.close(code, reason)
   }
 
-  function leaveAll (): void {
-    unsubscribeTenant()
-    for (const stop of [...watched.values()]) stop()
-    watched.clear()
+  #leaveAll (): void {
+    this.unsubscribeTenant()
+    for (const watch of [...this.#watched.values()]) watch.stop()
+    this.#watched.clear()
   }
+}
 
-  function dispose (): void {
-    disposed = true
-    backlog.close()
-    early = []
-    leaveAll()
-  }
+type Owned = object & { [OWNER]?: Session }
 
-  const session: Session = {
-    get identity () { return identity },
-    allowed,
-    subscribe,
-    unsubscribe,
-    subscribeTenant,
-    unsubscribeTenant,
-    authenticate,
-    send: message => write(plainFrame(message)),
-    ack: ack => write(plainFrame({ type: 'ack', ...ack })),
-    fail (id, error, jobId) {
-      const { code, message, allowed } = toHeadwayError(error)
-      session.send({
-        type: 'error',
-        id,
-        code,
-        detail: message,
-        ...(jobId === undefined ? {} : { job_id: jobId }),
-        ...(code === 'invalid_transition' ? { allowed: [...allowed] } : {})
-      })
-    },
-    attach,
-    tick,
-    close,
-    dispose
-  }
-  return session
+function onWireClosed (this: Owned): void {
+  this[OWNER]?.left(1006)
+}
+
+function onPong (this: Owned): void {
+  this[OWNER]?.answered()
+}
+
+function onMessage (this: Owned, data: Buffer, isBinary: boolean): void {
+  this[OWNER]?.received(data, isBinary)
+}
+
+function onClosed (this: Owned, code: number): void {
+  this[OWNER]?.left(code)
 }

@@ -3,27 +3,33 @@
 export interface TokenBucketOptions {
   per_s: number
   burst: number
-  /** Monotonic ms. */
+  /** Monotonic ms; performance.now unless told. */
   now?: () => number
 }
 
-export interface TokenBucket {
-  /** @param count default 1, at most `burst`. @returns false when that is too many; then nothing is taken */
-  take: (count?: number) => boolean
-}
+export class TokenBucket {
+  readonly #options: TokenBucketOptions
+  #tokens: number
+  #last: number
 
-export function createTokenBucket (options: TokenBucketOptions): TokenBucket {
-  const { per_s: perSecond, burst, now = () => performance.now() } = options
-  let tokens = burst
-  let last = now()
-  return {
-    take (count = 1) {
-      const time = now()
-      tokens = Math.min(burst, tokens + (time - last) / 1_000 * perSecond)
-      last = time
-      if (tokens < count) return false
-      tokens -= count
-      return true
-    }
+  constructor (options: TokenBucketOptions) {
+    this.#options = options
+    this.#tokens = options.burst
+    this.#last = this.#now()
+  }
+
+  /** @param count at most `burst`. @returns false when that is too many; then nothing is taken */
+  take (count = 1): boolean {
+    const { per_s: perSecond, burst } = this.#options
+    const time = this.#now()
+    this.#tokens = Math.min(burst, this.#tokens + (time - this.#last) / 1_000 * perSecond)
+    this.#last = time
+    if (this.#tokens < count) return false
+    this.#tokens -= count
+    return true
+  }
+
+  #now (): number {
+    return this.#options.now?.() ?? performance.now()
   }
 }

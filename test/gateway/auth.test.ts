@@ -25,6 +25,12 @@ function signedWithPublicKey (): string {
   return `${head}.${body}.${createHmac('sha256', pem).update(`${head}.${body}`).digest('base64url')}`
 }
 
+/** Rightly signed, with any header and body. */
+function signedByHand (head: unknown, body: unknown): string {
+  const signed = [head, body].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
+  return `${signed}.${createHmac('sha256', KEY).update(signed).digest('base64url')}`
+}
+
 async function rsaToken (): Promise<string> {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
   return new SignJWT(CLAIMS).setProtectedHeader({ alg: 'RS256' }).sign(privateKey)
@@ -41,6 +47,12 @@ const FORGED: Record<string, { token: string, code: string }> = {
   'alg none': { token: new UnsecuredJWT(CLAIMS).encode(), code: 'unauthorized' },
   'another key': { token: await sign(CLAIMS, { key: new TextEncoder().encode('x'.repeat(40)) }), code: 'unauthorized' },
   'HS512 with the right key': { token: await sign(CLAIMS, { alg: 'HS512', key: KEY }), code: 'unauthorized' },
+  'an extension that must be understood': { token: signedByHand({ alg: 'HS256', crit: ['b64'], b64: false }, CLAIMS), code: 'unauthorized' },
+  'alg none with a signature': { token: signedByHand({ alg: 'none' }, CLAIMS), code: 'unauthorized' },
+  'a body that is no object': { token: signedByHand({ alg: 'HS256' }, [CLAIMS]), code: 'unauthorized' },
+  'four parts': { token: `${signedByHand({ alg: 'HS256' }, CLAIMS)}.x`, code: 'unauthorized' },
+  'a signature with more behind it': { token: `${signedByHand({ alg: 'HS256' }, CLAIMS)}=`, code: 'unauthorized' },
+  'nbf that is no number': { token: signedByHand({ alg: 'HS256' }, { ...CLAIMS, nbf: 'soon' }), code: 'unauthorized' },
   RS256: { token: await rsaToken(), code: 'unauthorized' },
   'HS256 made with a public key': { token: signedWithPublicKey(), code: 'unauthorized' },
   'another body under the signature': { token: await tampered(), code: 'unauthorized' },

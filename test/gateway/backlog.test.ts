@@ -1,7 +1,7 @@
 // The mark, the turns, and that nothing is taken out of order.
 
 import t from 'tap'
-import { createBacklog } from '../../src/gateway/backlog.ts'
+import { Backlog } from '../../src/gateway/backlog.ts'
 import { plainFrame } from '../../src/gateway/frame.ts'
 
 /** A socket whose reader the test moves by hand. */
@@ -10,14 +10,13 @@ function setUp () {
   let done: (() => void) | undefined
   const written: string[] = []
   const outlet = { push () {}, queued: () => queued, flush (called?: () => void) { done = called } }
-  const backlog = createBacklog({
-    queue_bytes_max: 100,
-    outlet: () => outlet,
+  const backlog = new Backlog({
+    outlet,
     write ({ text }) {
       written.push(text)
       queued += text.length
     }
-  })
+  }, 100)
   const read = () => {
     queued = 0
     const called = done
@@ -25,7 +24,7 @@ function setUp () {
     called?.()
   }
   const resumed: string[] = []
-  const give = (key: string, text: string) => backlog.take(key, plainFrame(text), () => { resumed.push(key) })
+  const give = (key: string, text: string) => backlog.take(key, plainFrame(text), { resume () { resumed.push(key) } })
   const settled = () => new Promise(resolve => setImmediate(resolve))
   return { backlog, written, resumed, give, read, settled }
 }

@@ -3,6 +3,7 @@
 import type { FeedMessage, JobRead } from '../../src/engine/engine.ts'
 import { createRoom, type Room } from '../../src/gateway/room.ts'
 import type { Member } from '../../src/gateway/seats.ts'
+import { createShelf } from '../../src/gateway/shelf.ts'
 import type { HeadwayError } from '../../src/protocol/errors.ts'
 import type { LoggedEvent } from '../../src/protocol/logged-event.ts'
 import type { JobState } from '../../src/protocol/states.ts'
@@ -21,6 +22,7 @@ export function playedEngine () {
     reads,
     after,
     left: () => left,
+    hearing: () => true,
     publish: (message: FeedMessage) => listener(message),
     readJob (_tenant: string, _id: string, afterSeq?: number) {
       after.push(afterSeq)
@@ -86,10 +88,17 @@ export function watcher (): Watcher {
   return self
 }
 
-export function setUp (progressMs = 0) {
+export function setUp (progressMs = 0, keepMs = 0) {
   const engine = playedEngine()
   let emptied = 0
-  const room: Room = createRoom({ engine, tenant_id: 'acme', job_id: 'j', progress_interval_ms: progressMs, onEmpty: () => { emptied++ } })
+  const room: Room = createRoom({
+    engine,
+    shelf: createShelf({ keep_ms: keepMs, count_max: 1 }),
+    tenant_id: 'acme',
+    job_id: 'j',
+    progress_interval_ms: progressMs,
+    onEmpty: () => { emptied++ }
+  })
   const nextRead = async (n: number) => {
     await until(() => engine.reads.length >= n, { what: `read ${n}` })
     return engine.reads[n - 1] as typeof engine.reads[number]
@@ -98,8 +107,8 @@ export function setUp (progressMs = 0) {
   return { engine, room, nextRead, settled, emptied: () => emptied }
 }
 
-export async function liveRoom (seq = 1, rev = 1, state: JobState = 'running', progressMs = 0) {
-  const set = setUp(progressMs)
+export async function liveRoom (seq = 1, rev = 1, state: JobState = 'running', progressMs = 0, keepMs = 0) {
+  const set = setUp(progressMs, keepMs)
   const first = watcher()
   const { leave } = set.room.join(first)
   const read = readAt(seq, rev)

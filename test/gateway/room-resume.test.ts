@@ -2,7 +2,9 @@
 
 import t from 'tap'
 import { until } from '../support/wait.ts'
+import type { FeedMessage } from '../../src/engine/engine.ts'
 import { EPOCH, liveRoom, logged, readAt, setUp, update, watcher } from './played-room.ts'
+import { storedItem } from './stored.ts'
 
 t.test('a gap that the log covers is repaired without a reset, for late joiners too', async t => {
   const { engine, room, first, nextRead, settled } = await liveRoom(1, 1)
@@ -35,8 +37,9 @@ t.test('a cursor: what was logged after it, the progress as it stands, then live
   t.same(lost.heard, ['joined', 'reset:5', 'e6'])
   t.same(fresh.heard, ['joined', 'snap:5', 'e6'])
   t.same(older.heard, [], 'the read began behind its cursor')
+  const another = await nextRead(2)
   t.equal(engine.after[1], 1, 'so it has one of its own')
-  ;(await nextRead(2)).resolve(readAt(6, 6, EPOCH, logged(2, 6)))
+  another.resolve(readAt(6, 6, EPOCH, logged(2, 6)))
   await settled()
   t.same(older.heard, ['resumed', 'e2', 'e3', 'e4', 'e5', 'e6', 'p6'])
   engine.publish(update(7, 7))
@@ -116,4 +119,69 @@ t.test('a Redis that has lost writes is not believed before it has a new epoch',
   ;(await nextRead(3)).resolve(readAt(4, 4, EPOCH + 1))
   await settled()
   t.same(first.heard, ['reset:4'])
+})
+
+t.test('who joins soon after a read costs no other one: a snapshot while nothing has happened, else what its cursor misses', async t => {
+  const { engine, room, settled } = await liveRoom(1, 1, 'running', 0, 60_000)
+  const fresh = watcher()
+  room.join(fresh)
+  await settled()
+  t.same(fresh.heard, ['joined', 'snap:1'])
+  engine.publish(update(2, 2))
+  engine.publish(update(3, 3))
+  const [early, exact] = [watcher(), watcher()]
+  room.join(early, { since: { epoch: EPOCH, seq: 1 } })
+  room.join(exact, { since: { epoch: EPOCH, seq: 3 } })
+  await settled()
+  t.same(early.heard, ['resumed', 'e2', 'e3', 'p3'])
+  t.same(exact.heard, ['resumed', 'p3'])
+  t.equal(engine.reads.length, 1)
+  engine.publish(update(4, 4))
+  for (const one of [fresh, early, exact]) t.equal(one.heard.at(-1), 'e4')
+})
+
+t.test('memory does not answer a cursor that it does not reach, nor one that has seen more, nor of another epoch, nor who begins late', async t => {
+  for (const since of [{ epoch: EPOCH, seq: 4 }, { epoch: EPOCH, seq: 7 }, { epoch: EPOCH - 1, seq: 5 }, null]) {
+    const { engine, room, nextRead } = await liveRoom(5, 5, 'running', 0, 60_000)
+    engine.publish(update(6, 6))
+    const one = watcher()
+    room.join(one, { since })
+    await nextRead(2)
+    t.same(one.heard, [], JSON.stringify(since))
+  }
+})
+
+t.test('an item in process is shown to who resumes, as the last message has it, and not when it has ended', async t => {
+  const { engine, room, settled } = await liveRoom(1, 1, 'running', 0, 60_000)
+  const item = (id: string, percent: number) => ({ ...storedItem(id), state: 'processing' as const, percent_complete: percent })
+  const progress = (...items: ReturnType<typeof item>[]) => items.map(each => ({ ts: 0, cid: 'c', item: each }))
+  engine.publish({ ...update(1, 2, { events: 0 }), progress: progress(item('a', 10), item('i2', 20)) } as FeedMessage)
+  engine.publish({ ...update(1, 3, { events: 0 }), progress: progress(item('a', 30)) } as FeedMessage)
+  engine.publish(update(2, 4)) // of i2
+  const one = watcher()
+  const shown: unknown[] = []
+  const { send } = one
+  one.send = frame => {
+    const { type, data } = JSON.parse(frame.text) as { type: string, data: { id: string, percent_complete: number } }
+    if (type === 'video.progress') shown.push([data.id, data.percent_complete])
+    return send(frame)
+  }
+  room.join(one, { since: { epoch: EPOCH, seq: 1 } })
+  await settled()
+  t.same(shown, [['a', 30]])
+})
+
+t.test('a cursor beyond the log does not spoil the read for one that the log reaches', async t => {
+  const { engine, room, nextRead, settled } = setUp()
+  const [ancient, recent] = [watcher(), watcher()]
+  room.join(ancient, { since: { epoch: EPOCH, seq: 1 } })
+  room.join(recent, { since: { epoch: EPOCH, seq: 8 } })
+  ;(await nextRead(1)).resolve(readAt(9, 9)) // truncated
+  await settled()
+  t.same(ancient.heard, ['joined', 'reset:9'])
+  const another = await nextRead(2)
+  t.equal(engine.after[1], 8)
+  another.resolve(readAt(9, 9, EPOCH, logged(9, 9)))
+  await settled()
+  t.same(recent.heard, ['resumed', 'e9', 'p9'])
 })

@@ -5,8 +5,8 @@ import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Hub } from '../../src/gateway/hub.ts'
 import { createPost } from '../../src/gateway/post.ts'
-import { createSession } from '../../src/gateway/session.ts'
-import { createTokenBucket } from '../../src/gateway/token-bucket.ts'
+import { Session } from '../../src/gateway/session.ts'
+import { TokenBucket } from '../../src/gateway/token-bucket.ts'
 import { call, Client, privateRedis, startGateway, tokenOf, WORKER_SCOPES } from './support.ts'
 
 // Each waits for a clock of its own.
@@ -67,21 +67,20 @@ t.test('a socket that goes while its token is looked at watches nothing', async 
   let join = 0
   const hub = { join: () => { join++; return () => {} } } as unknown as Hub
   const identity = { tenant_id: 'acme', scopes: new Set(['jobs:read']), expires_at: null }
-  const session = createSession({
+  const session = new Session({
     hub,
     auth: { verify: async () => identity },
-    bucket: { take: () => true },
+    messages: { per_s: 1, burst: 1 },
     post: createPost(),
     queue_bytes_max: 262_144,
     behind_ms_max: 30_000,
     ping_interval_ms: 1_000,
     subscriptions_max: 1,
-    identity: null,
     onMessage () {},
     onClosed () {}
-  })
+  }, null)
   const authenticated = session.authenticate('token')
-  session.dispose()
+  session.left(1006)
   await authenticated
   await t.rejects(session.subscribe('j'), { code: 'closed' })
   t.equal(join, 0)
@@ -127,7 +126,7 @@ t.test('a port that is taken is named with its setting', async t => {
 
 t.test('the bucket', async t => {
   let now = 0
-  const bucket = createTokenBucket({ per_s: 2, burst: 3, now: () => now })
+  const bucket = new TokenBucket({ per_s: 2, burst: 3, now: () => now })
   t.same([bucket.take(), bucket.take(), bucket.take(), bucket.take()], [true, true, true, false])
   now = 500
   t.same([bucket.take(), bucket.take()], [true, false])

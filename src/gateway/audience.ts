@@ -1,0 +1,111 @@
+// Those of a room who stand where it stands, and those whose socket is behind. Events go to all at once; progress conflates, in one
+// lane for each interval that somebody asked for.
+
+import type { ProgressLine } from '../engine/packed.ts'
+import type { Cursor } from '../protocol/cursor.ts'
+import type { Registration, StoredJob } from '../protocol/job.ts'
+import type { LoggedEvent } from '../protocol/logged-event.ts'
+import { itemProgressMessage, progressMessage } from '../protocol/view.ts'
+import { type Frame, jobFrame } from './frame.ts'
+import { createLane, type Held, type Lane } from './lane.ts'
+import type { Seat } from './seats.ts'
+
+/** The cursor of a member that is to get a snapshot with `reset: true`: no epoch is that old. */
+const LOST: Cursor = { epoch: 0, seq: 0 }
+
+export interface Audience {
+  readonly live: ReadonlySet<Seat>
+  /** With those that are behind. */
+  readonly size: number
+  /** The seat is live from now on. */
+  add: (seat: Seat) => void
+  delete: (seat: Seat) => void
+  /** It is behind no longer, and to be seated again. @returns false when it was not */
+  recall: (seat: Seat) => boolean
+  /** @returns false when the socket is behind; the seat then waits with the position it had */
+  tell: (seat: Seat, frames: readonly Frame[]) => boolean
+  /** Progress that is older than these events goes out before them, or not at all. */
+  precede: (events: readonly LoggedEvent[]) => void
+  hold: (due: boolean, items: readonly ProgressLine[]) => void
+  /** Forgets what is held. */
+  clear: () => void
+  /** Empties it. @returns who was there */
+  takeAll: () => Set<Seat>
+}
+
+/** @param known where the room stands */
+export function createAudience (known: () => { job: StoredJob, registration: Registration } | null): Audience {
+  const live = new Set<Seat>()
+  const behind = new Set<Seat>()
+  /** By interval. */
+  const lanes = new Map<number, Lane>()
+
+  function tell (seat: Seat, frames: readonly Frame[]): boolean {
+    for (const frame of frames) {
+      if (seat.member.send(frame)) continue
+      if (live.delete(seat)) lanes.get(seat.interval_ms)?.seats.delete(seat)
+      const epoch = known()?.job.epoch
+      seat.since = frame.before_seq === null || epoch === undefined ? LOST : { epoch, seq: frame.before_seq }
+      behind.add(seat)
+      return false
+    }
+    return true
+  }
+
+  function laneOf (intervalMs: number): Lane {
+    const found = lanes.get(intervalMs)
+    if (found !== undefined) return found
+    const lane = createLane({ interval_ms: intervalMs, write: sayProgress })
+    lanes.set(intervalMs, lane)
+    return lane
+  }
+
+  /** Of the job as it stands now, so nothing that goes out is older than an event before it. */
+  function sayProgress (seats: Set<Seat>, held: Held): void {
+    const stands = known()
+    if (stands === null || seats.size === 0) return
+    const { job, registration: { item_kind: kind } } = stands
+    const frames = [...held.items.values()].map(line => jobFrame(itemProgressMessage(job, kind, line)))
+    if (held.job) frames.push(jobFrame(progressMessage(job, job.updated_at)))
+    for (const seat of seats) if (job.rev > seat.covered_rev) tell(seat, frames)
+  }
+
+  function clear (): void {
+    for (const lane of lanes.values()) lane.clear()
+  }
+
+  return {
+    live,
+    get size () { return live.size + behind.size },
+    add (seat) {
+      live.add(seat)
+      laneOf(seat.interval_ms).seats.add(seat)
+    },
+    delete (seat) {
+      live.delete(seat)
+      lanes.get(seat.interval_ms)?.seats.delete(seat)
+      behind.delete(seat)
+    },
+    recall: seat => behind.delete(seat),
+    tell,
+    precede (events) {
+      const changes = events.some(({ event }) => event === 'state_changed')
+      for (const lane of lanes.values()) {
+        if (changes) lane.flush() // still of the job before the change
+        for (const event of events) if (event.event === 'item') lane.discardItem(event.item.id)
+      }
+    },
+    hold (due, items) {
+      for (const lane of lanes.values()) lane.hold(due, items)
+    },
+    clear,
+    takeAll () {
+      const all = new Set([...live, ...behind])
+      clear()
+      for (const lane of lanes.values()) lane.seats.clear()
+      live.clear()
+      behind.clear()
+      return all
+    }
+  }
+}
