@@ -45,6 +45,17 @@ export const CHROMIUM: SystemProgram = {
   docker: null
 }
 
+/** Runs the examples of docs/api.md. */
+export const CURL: SystemProgram = {
+  title: 'curl',
+  names: ['curl'],
+  apt: 'curl',
+  elsewhere: {
+    brew: 'brew install curl', dnf: 'sudo dnf install -y curl', pacman: 'sudo pacman -S --needed curl', apk: 'sudo apk add curl', zypper: 'sudo zypper install -y curl'
+  },
+  docker: null
+}
+
 /** The program is absent and could not be installed; the message says what to type. */
 export class MissingProgramError extends Error {
   override name = 'MissingProgramError'
