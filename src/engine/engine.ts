@@ -14,8 +14,12 @@ import { createIngest } from './ingest.ts'
 import type { Ingest } from './ingest.ts'
 import { createKeys } from './keys.ts'
 import type { Keys } from './keys.ts'
+import { createLeases } from './leases.ts'
+import type { Leases } from './leases.ts'
 import { createListJobs } from './list.ts'
 import type { ListJobs } from './list.ts'
+import { createOutbox } from './outbox.ts'
+import type { Outbox } from './outbox.ts'
 import { agreeOnPartitions, createPartition } from './partitions.ts'
 import type { ProbeTimes } from './probe.ts'
 import { createReads } from './reads.ts'
@@ -29,6 +33,8 @@ export type { Log, Topology } from './connections.ts'
 export type { DrainOptions, DrainResult, DrainWord } from './drain.ts'
 export type { BatchResult, SubmitOptions, SubmitResult } from './ingest.ts'
 export type { JobPage, ListedJob } from './list.ts'
+export type { Leases } from './leases.ts'
+export type { DirtyJob, Outbox, OutboxEntry, OutboxRead } from './outbox.ts'
 export type { EngineJob, FeedMessage, TenantChange } from './packed.ts'
 export type { ItemPage, ItemQuery, JobQuery, JobRead, LogRead } from './reads.ts'
 export type { EngineSettings } from './settings.ts'
@@ -47,6 +53,9 @@ export interface EngineOptions {
 }
 
 export interface Engine extends Reads, Ingest, Feed, Idempotency, Tickets {
+  /** For the persister. */
+  readonly outbox: Outbox
+  readonly leases: Leases
   readonly topology: Topology
   /** Known after start(). */
   readonly partitions: number
@@ -71,6 +80,8 @@ interface Parts {
   tickets: Tickets
   feed: OwnFeed
   listJobs: ListJobs
+  outbox: Outbox
+  leases: Leases
   drainer: Drainer
   drain: (partition: number, options?: DrainOptions) => Promise<DrainResult>
 }
@@ -96,6 +107,8 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
       tickets: createTickets({ connections, keys }),
       reads: createReads({ connections, keys }),
       listJobs: createListJobs({ connections, keys }),
+      outbox: createOutbox({ connections, keys, rejected_max: chosen.rejected_max }),
+      leases: createLeases({ connections, keys }),
       feed: createFeed({ connections, keys, log, probe })
     }
   }
@@ -105,6 +118,8 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
     connections,
     get partitions () { return started().keys.partitions },
     get keys () { return started().keys },
+    get outbox () { return started().outbox },
+    get leases () { return started().leases },
     async start ({ drain = true } = {}) {
       const keys = createKeys(prefix, await agreeOnPartitions(connections, prefix, partitions))
       for (let n = 0; n < keys.partitions; n++) await createPartition(connections.command, keys, n)

@@ -55,6 +55,10 @@ export interface Keys {
   ticket (id: string): string
   /** STRING what came of a request, 24 h. @param key any visible ASCII; kept out of the hash tag */
   idempotent (tenant: string, key: string): string
+  /** STRING which persister works on a partition. */
+  lease (n: number): string
+  /** ZSET persisters → last heard of, ms. */
+  readonly persisters: string
   /** The Cluster's slot of a partition: all its names have the same tag. */
   slot (n: number): number
 }
@@ -95,6 +99,8 @@ export function createKeys (prefix: string, partitions: number): Keys {
     probe: (n, id) => `${of(n).tag}probe:${id}`,
     ticket: (id) => `${prefix}:ticket:${id}`,
     idempotent: (tenant, key) => `${prefix}:idem:${tenant}/${encodeURIComponent(key)}`,
+    lease: (n) => `${of(n).tag}lease`,
+    persisters: `${prefix}:persisters`,
     slot: (n) => crc16(`p${n}`) % SLOTS
   }
 }

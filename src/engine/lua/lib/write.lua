@@ -36,7 +36,10 @@ if R.answers then
   redis.call('XTRIM', KEYS[7], 'MINID', '~', ('%d'):format(math.max(0, now - 10000)))
 end
 if #outbox > 0 then redis.call('XADD', KEYS[5], ('%d-0'):format(R.change), unpack(outbox)) end
-if #dirty > 0 then redis.call('ZADD', KEYS[6], 'NX', unpack(dirty)) end
+if #dirty > 0 then
+  redis.call('ZADD', KEYS[6], 'NX', unpack(dirty))
+  redis.call('HINCRBY', KEYS[2], 'dm', 1) -- who wrote such a job meanwhile sees that it may have been marked again
+end
 redis.call('HSET', KEYS[2], '_', ('1\t%s\t%d\t%d\t%d\t%d\t%.0f\t%d\t%d'):format(
   R.cursor, gap_ms, gap_end, now, R.change, R.last_epoch, R.bytes_in, R.waiting
 ))

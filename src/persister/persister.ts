@@ -1,0 +1,78 @@
+// The persister put together: an engine and a sink in, lanes over the partitions that it holds. Any number may run.
+
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Engine, Log } from '../engine/engine.ts'
+import { createDeliver } from './deliver.ts'
+import { createHolder } from './holder.ts'
+import { createLane } from './lane.ts'
+import { createMeters, type Meters } from './meters.ts'
+import { DEFAULT_PERSISTER_SETTINGS, type PersisterSettings } from './settings.ts'
+import type { Sink } from './sink.ts'
+
+export interface PersisterOptions {
+  /** Started. */
+  engine: Pick<Engine, 'outbox' | 'leases' | 'partitions'>
+  sink: Sink
+  log: Log
+  settings?: Partial<PersisterSettings>
+}
+
+export interface Persister {
+  readonly meters: Meters
+  /** Resolves once it works; a sink that is away does not keep it. */
+  start (): Promise<void>
+  /** At once: what is not written is read again by the next persister. Idempotent. */
+  stop (): Promise<void>
+}
+
+export function createPersister ({ engine, sink, log, settings: given }: PersisterOptions): Persister {
+  const settings: PersisterSettings = { ...DEFAULT_PERSISTER_SETTINGS, ...given }
+  const meters = createMeters()
+  const stopping = new AbortController()
+  const stop = stopping.signal
+  const name = randomBytes(6).toString('hex')
+  const holder = createHolder({ leases: engine.leases, name, partitions: engine.partitions, lease_ms: settings.lease_ms, meters, log })
+  const count = Math.min(settings.lanes, engine.partitions)
+  const lanes = Array.from({ length: count }, (_, lane) => createLane({
+    outbox: engine.outbox,
+    deliver: createDeliver({ sink, settings, log, meters, stop }),
+    settings,
+    meters,
+    log,
+    partitions: () => holder.mine().filter(partition => partition % count === lane),
+    stop
+  }))
+  let running: Promise<unknown> = Promise.resolve()
+  let stopped: Promise<void> | undefined
+
+  async function maintain (): Promise<void> {
+    while (!stop.aborted) {
+      try {
+        await sink.maintain(AbortSignal.any([stop, AbortSignal.timeout(settings.timeout_ms * 4)]))
+      } catch (error) {
+        if (!stop.aborted) log.warn({ event: 'maintain_failed', reason: error instanceof Error ? error.message : '' }, 'the sink was not tidied up; the next time tries again')
+      }
+      // With some jitter, or all replicas would come at once.
+      await delay(settings.maintain_interval_ms * (0.75 + Math.random() / 2), undefined, { signal: stop }).catch(() => {})
+    }
+  }
+
+  return {
+    meters,
+    async start () {
+      await holder.start()
+      running = Promise.all([...lanes.map(lane => lane.run()), maintain()])
+      log.info({ event: 'persister_started', name, sink: sink.name, lanes: count }, `writes to ${sink.name}`)
+    },
+    stop () {
+      stopped ??= (async () => {
+        stopping.abort(new Error('the persister stops'))
+        await running
+        await holder.stop()
+        await sink.stop()
+      })()
+      return stopped
+    }
+  }
+}

@@ -1,0 +1,35 @@
+// What the persister's behaviour can be set to. Durations in ms.
+
+export interface PersisterSettings {
+  /** An idle persister looks at its partitions this often; what came meanwhile becomes one batch. */
+  interval_ms: number
+  /** Bounds of one call of the sink. */
+  jobs_max: number
+  events_max: number
+  bytes_max: number
+  /** A call that has not answered by then is given up and told again. */
+  timeout_ms: number
+  /** Bounds of the full jitter between tries. */
+  retry_first_ms: number
+  retry_max_ms: number
+  /** After an error that somebody has to mend. */
+  configuration_retry_ms: number
+  /** Partitions that are read and written together; so many calls are under way at most. */
+  lanes: number
+  lease_ms: number
+  maintain_interval_ms: number
+}
+
+export const DEFAULT_PERSISTER_SETTINGS: PersisterSettings = {
+  interval_ms: 500,
+  jobs_max: 500,
+  events_max: 2_000,
+  bytes_max: 1_000_000,
+  timeout_ms: 20_000,
+  retry_first_ms: 200,
+  retry_max_ms: 15_000,
+  configuration_retry_ms: 30_000,
+  lanes: 2,
+  lease_ms: 10_000,
+  maintain_interval_ms: 3_600_000
+}
