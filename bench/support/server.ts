@@ -12,6 +12,8 @@ const HEADWAY = fileURLToPath(new URL('../../src/cli/headway.ts', import.meta.ur
 export const TENANT = 'bench'
 export const SECRET = 'a secret of these benchmarks, longer than thirty-two characters'
 const SOCKETS_MAX = 50_000
+/** As the bin, the scripts of package.json and the image start it. */
+const GATEWAY_NODE_FLAGS = ['--max-semi-space-size=4']
 
 export interface Server {
   port: number
@@ -25,9 +27,11 @@ export interface Server {
 }
 
 /** @param path answers 2xx once the server is ready */
-async function start (env: Record<string, string | number>, port: number, args: readonly string[], path: string): Promise<Server> {
+async function start (
+  env: Record<string, string | number>, port: number, args: readonly string[], path: string, nodeFlags: readonly string[] = []
+): Promise<Server> {
   const pairs = Object.entries(env).map((pair) => pair.join('='))
-  const [command, all] = onServerCore('/usr/bin/env', [...pairs, process.execPath, '--expose-gc', '--import', COLLECT, ...args])
+  const [command, all] = onServerCore('/usr/bin/env', [...pairs, process.execPath, ...nodeFlags, '--expose-gc', '--import', COLLECT, ...args])
   const child = await spawnGuarded(command, all)
   await until(async () => {
     if (!child.running()) throw new Error(child.output())
@@ -65,7 +69,7 @@ export async function startHeadway (redisUrl: string): Promise<Server> {
     HEADWAY_SOCKETS_MAX: SOCKETS_MAX,
     HEADWAY_DASHBOARD: 'off',
     HEADWAY_LOG_LEVEL: 'warn'
-  }, port, [HEADWAY, 'gateway'], '/readyz')
+  }, port, [HEADWAY, 'gateway'], '/readyz', GATEWAY_NODE_FLAGS)
 }
 
 /** One of bench/baselines. */

@@ -1,5 +1,6 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 // The `headway` command: finds the command's file and runs it. Each command is one file, with its own --help.
+// (The flag above bounds the young generation: at Node's own 16 MiB it is 4 KB for each of 10,000 sockets. docs/benchmarks.md)
 
 import type { Command } from './command.ts'
 

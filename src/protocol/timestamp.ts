@@ -3,6 +3,11 @@
 import { NUMBER_MAX } from './limits.ts'
 
 const ISO = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-])(\d\d):?(\d\d))?$/
+const DAY_MS = 86_400_000
+/** From then on years have five digits, and before 1970 remainders are negative: Date knows both. */
+const YEAR_10000_MS = 253_402_300_800_000
+/** 00 to 99. */
+const TWO: readonly string[] = Array.from({ length: 100 }, (_, n) => String(n).padStart(2, '0'))
 const MONTH_DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
 /**
@@ -15,9 +20,29 @@ export function parseTimestamp (value: unknown): number | null {
   return ms >= 0 && ms <= NUMBER_MAX ? ms : null // NaN compares false
 }
 
-/** ISO 8601 UTC with milliseconds. What is no instant (a foreign worker's column) is 1970: it must not stop a reader. */
+/**
+ * ISO 8601 UTC with milliseconds. What is no instant (a foreign worker's column) is 1970: it must not stop a reader.
+ * Every message holds several; Date.toISOString made them 6 % of what a gateway does for a message.
+ * The date is Howard Hinnant's "civil from days" (chrono-compatible low-level date algorithms): years that begin in March.
+ */
 export function formatTimestamp (wallMs: number): string {
-  return new Date(Math.abs(wallMs) <= NUMBER_MAX ? wallMs : 0).toISOString()
+  if (!(wallMs >= 0 && wallMs < YEAR_10000_MS)) return new Date(Math.abs(wallMs) <= NUMBER_MAX ? wallMs : 0).toISOString()
+  const days = Math.floor(wallMs / DAY_MS)
+  const ofDay = Math.floor(wallMs - days * DAY_MS)
+  const since0 = days + 719_468 // from 0000-03-01
+  const era = Math.floor(since0 / 146_097)
+  const dayOfEra = since0 - era * 146_097
+  const leapDays = Math.floor(dayOfEra / 1_460) - Math.floor(dayOfEra / 36_524) + Math.floor(dayOfEra / 146_096)
+  const yearOfEra = Math.floor((dayOfEra - leapDays) / 365)
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100))
+  const fromMarch = Math.floor((5 * dayOfYear + 2) / 153)
+  const day = dayOfYear - Math.floor((153 * fromMarch + 2) / 5) + 1
+  const month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9
+  const year = era * 400 + yearOfEra + (month <= 2 ? 1 : 0)
+  const seconds = Math.floor(ofDay / 1_000)
+  const ms = ofDay % 1_000
+  const time = `${TWO[Math.floor(seconds / 3_600)]}:${TWO[Math.floor(seconds / 60) % 60]}:${TWO[seconds % 60]}.${ms < 100 ? `0${TWO[ms]}` : ms}`
+  return `${year}-${TWO[month]}-${TWO[day]}T${time}Z`
 }
 
 function isoMs (text: string): number {
