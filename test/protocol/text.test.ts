@@ -52,7 +52,8 @@ t.test('instants without a zone are UTC and microseconds are cut', async (t) => 
 t.test('every instant comes back as it went', async (t) => {
   fc.assert(fc.property(fc.nat(99_999_999_999_999), (ms) => parseTimestamp(formatTimestamp(ms)) === ms))
   const most = 99_999_999_999_999
-  const edges = fc.tuple(fc.integer({ min: 0, max: 1_157_000 }), fc.constantFrom(0, 0.5, 1, 999, 86_399_999)).map(([day, at]) => day * 86_400_000 + at)
+  const days = fc.integer({ min: 0, max: 1_157_000 })
+  const edges = fc.tuple(days, fc.constantFrom(0, 0.5, 1, 999, 86_399_999)).map(([day, at]) => day * 86_400_000 + at)
   fc.assert(fc.property(fc.oneof(fc.double({ min: 0, max: most, noNaN: true }), edges),
     (ms) => formatTimestamp(ms) === new Date(ms).toISOString()), { numRuns: 2_000 })
   for (const text of ['1970-01-01T00:00:00.000Z', '2000-02-29T12:34:56.007Z', '2100-02-28T23:59:59.999Z', '2100-03-01T00:00:00.000Z', '2400-02-29T00:00:00.042Z']) {
