@@ -81,11 +81,13 @@ export function createDeliver ({ sink, settings, log, meters, stop }: DeliverPar
         const first = await send(one, sum)
         return await send(other, sum) || first
       }
-      if (fault.fault === 'poison' || fault.fault === 'shrink') {
-        sum.poison.push({ row: onlyRow(batch), code: fault.code || `http_${fault.status}`, detail: fault.message })
+      if (fault.fault === 'poison') {
+        sum.poison.push({ row: onlyRow(batch), code: fault.code, detail: fault.message })
         return false
       }
-      await waitFor(fault, rows)
+      // One row is never too large by itself: something in between allows next to nothing.
+      const tooSmall = fault.fault === 'shrink'
+      await waitFor(tooSmall ? new SinkError('configuration', `a single row is refused as too large: ${fault.message}`, fault) : fault, rows)
     }
   }
 
