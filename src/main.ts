@@ -1,18 +1,23 @@
-// The composition root of a role: configuration, engine, gateway, put together here and nowhere else, stopped in
+// The composition root of a role: configuration, engine, gateway or persister, put together here and nowhere else, stopped in
 // reverse. Knows nothing of command lines and signals; those are src/cli's.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino, type DestinationStream, type Logger } from 'pino'
-import { engineOptions, sinkOf } from './config/engine-options.ts'
-import { loadConfig, unknownSettings, type Environment } from './config/load.ts'
+import { engineOptions, persisterSettings, sinkOf } from './config/engine-options.ts'
+import { ConfigError, loadConfig, unknownSettings, type Environment } from './config/load.ts'
+import type { Config } from './config/schema.ts'
 import { createEngine, type Engine } from './engine/engine.ts'
 import { createGateway } from './gateway/gateway.ts'
+import { createPersister, type Persister } from './persister/persister.ts'
+import { createPostgresSink } from './persister/postgres-sink.ts'
+import { createProbes, type Probes } from './persister/probes.ts'
+import type { Sink } from './persister/sink.ts'
+import { createSupabaseSink } from './persister/supabase-sink.ts'
 import { HeadwayError } from './protocol/errors.ts'
 
 const REDIS_RETRY_MS = 1000
 const ERROR_DEPTH_MAX = 4
-const SINK_UNREAD = 'SUPABASE_URL turns the outbox on, but this version has no persister yet: finished jobs stay in Redis, the outbox fills up to its bound. ' +
-  'HEADWAY_SINK=none turns it off.'
+const SINK_TOLD = 'ended jobs wait in Redis for a persister (headway persister); HEADWAY_SINK=none does without'
 
 export interface RunningGateway {
   port: number
@@ -29,8 +34,8 @@ export interface RunningGateway {
  */
 export async function runGateway (env: Environment, signal: AbortSignal): Promise<RunningGateway> {
   const config = loadConfig(env)
-  const log = createLog(config.log_level)
-  if (sinkOf(config) === 'supabase') log.warn({ event: 'sink_unread' }, SINK_UNREAD)
+  const log = createLog(config.log_level, 'gateway')
+  if (sinkOf(config) !== 'none') log.info({ event: 'sink', sink: sinkOf(config) }, SINK_TOLD)
   for (const name of unknownSettings(env)) log.warn({ event: 'unknown_setting', name }, `${name} is no setting of Headway; see --help`)
   const engine = createEngine({ ...engineOptions(config), log })
   const gateway = createGateway({ engine, config, log })
@@ -57,9 +62,69 @@ export async function runGateway (env: Environment, signal: AbortSignal): Promis
   }
 }
 
+export interface RunningPersister {
+  internal_port: number
+  /** Idempotent: what is under way is left to the next persister. */
+  stop (): Promise<void>
+}
+
+/**
+ * @param env usually process.env
+ * @param signal aborted = stop waiting for Redis; the promise then rejects
+ * @throws ConfigError with every fault of the configuration
+ * @throws HeadwayError when Redis holds another deployment than configured; a retry cannot help
+ */
+export async function runPersister (env: Environment, signal: AbortSignal): Promise<RunningPersister> {
+  const config = loadConfig(env, ['HEADWAY_JWT_SECRET'])
+  const sink = openSink(config)
+  const log = createLog(config.log_level, 'persister')
+  for (const name of unknownSettings(env)) log.warn({ event: 'unknown_setting', name }, `${name} is no setting of Headway; see --help`)
+  const engine = createEngine({ ...engineOptions(config), log })
+  let persister: Persister | undefined
+  let probes: Probes | undefined
+  let stopped: Promise<void> | undefined
+
+  async function shutDown (): Promise<void> {
+    await persister?.stop()
+    await probes?.stop()
+    await engine.stop()
+    log.info({ event: 'stopped' }, 'stopped')
+  }
+  function stop (): Promise<void> {
+    stopped ??= shutDown()
+    return stopped
+  }
+
+  try {
+    probes = createProbes({ persister: () => persister, ping: () => engine.ping() })
+    const internalPort = await probes.start(config.internal_host, config.internal_port)
+    await startEngine(engine, log, signal, { drain: false })
+    persister = createPersister({ engine, sink, log, settings: persisterSettings(config) })
+    await persister.start()
+    log.info({ event: 'listening', internal_port: internalPort }, `probes and metrics on ${config.internal_host}:${internalPort}`)
+    return { internal_port: internalPort, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** @throws ConfigError when what the sink needs is not given */
+function openSink (config: Config): Sink {
+  const kind = sinkOf(config)
+  const missing: string[] = []
+  if (kind === 'none') missing.push('SUPABASE_URL is not set: a persister needs a sink; give it, or HEADWAY_SINK=postgres with HEADWAY_POSTGRES_URL')
+  if (kind === 'supabase' && config.supabase_url === '') missing.push('SUPABASE_URL is not set; HEADWAY_SINK=supabase needs it')
+  if (kind === 'supabase' && config.supabase_service_role_key === '') missing.push('SUPABASE_SERVICE_ROLE_KEY is not set; give it or SUPABASE_SERVICE_ROLE_KEY_FILE')
+  if (kind === 'postgres' && config.postgres_url === '') missing.push('HEADWAY_POSTGRES_URL is not set; give it or HEADWAY_POSTGRES_URL_FILE')
+  if (missing.length > 0) throw new ConfigError(missing)
+  if (kind === 'postgres') return createPostgresSink({ url: config.postgres_url })
+  return createSupabaseSink({ url: config.supabase_url, key: config.supabase_service_role_key })
+}
+
 /** @param destination default: standard output */
-export function createLog (level: string, destination: DestinationStream = pino.destination(1)): Logger {
-  return pino({ level, base: { role: 'gateway', pid: process.pid }, serializers: { err: errorForLog } }, destination)
+export function createLog (level: string, role: string, destination: DestinationStream = pino.destination(1)): Logger {
+  return pino({ level, base: { role, pid: process.pid }, serializers: { err: errorForLog } }, destination)
 }
 
 function errorForLog (error: unknown): unknown {
@@ -75,10 +140,10 @@ function withoutCommand (value: unknown, depth: number): unknown {
 }
 
 /** Redis may come later than its gateways; a wrong deployment does not get right by waiting. */
-async function startEngine (engine: Engine, log: Logger, signal: AbortSignal): Promise<void> {
+async function startEngine (engine: Engine, log: Logger, signal: AbortSignal, options?: { drain: boolean }): Promise<void> {
   while (true) {
     try {
-      return await engine.start()
+      return await engine.start(options)
     } catch (error) {
       if (signal.aborted || (error instanceof HeadwayError && !error.temporary)) throw error
       log.warn({ event: 'redis_awaited', err: error }, `Redis is not there yet: ${error instanceof Error ? error.message : String(error)}`)

@@ -34,7 +34,7 @@ t.test('an error of Redis is logged without what Redis was asked', async t => {
   const error = await redis.client().auth('user', PASSWORD).catch((thrown: unknown) => thrown) as Error & { command?: unknown }
   t.match(JSON.stringify(error.command), PASSWORD, 'the error holds it')
   const lines: string[] = []
-  const log = createLog('info', { write: line => { lines.push(line) } })
+  const log = createLog('info', 'gateway', { write: line => { lines.push(line) } })
   const wrapped = Object.assign(new Error('wrapped', { cause: error }), { lastNodeError: error, errors: [error], previous: { deep: [error] } })
   log.error({ err: error }, 'plain')
   log.error({ err: wrapped }, 'wrapped')
@@ -76,19 +76,12 @@ t.test('a password of Redis and what users sent stand in no line of the log', as
   for (const planted of [PASSWORD, 'planted-title', '"command"']) t.notMatch(child.output(), planted)
 })
 
-t.test('a sink that is not there yet is told at start, once', async t => {
+t.test('a gateway with a sink says that ended jobs wait for a persister', async t => {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const child = await gateway(t, { REDIS_URL: redis.url, SUPABASE_URL: 'https://project.supabase.co' })
   await portOf(child)
-  const told = child.output().split('\n').filter(line => line.includes('sink_unread'))
-  t.equal(told.length, 1)
-  t.match(told[0], /HEADWAY_SINK=none/)
-  await child.end()
-
-  const without = await gateway(t, { REDIS_URL: redis.url, SUPABASE_URL: 'https://project.supabase.co', HEADWAY_SINK: 'none' })
-  await portOf(without)
-  t.notMatch(without.output(), /sink_unread/)
+  t.match(child.output(), /headway persister.*HEADWAY_SINK=none/)
 })
 
 t.test('a fault that the user can mend is a sentence, not a stack', async t => {

@@ -6,6 +6,7 @@ import type { Command } from './command.ts'
 
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   gateway: async () => await import('./gateway.ts'),
+  persister: async () => await import('./persister.ts'),
   start: async () => await import('./start.ts'),
   token: async () => await import('./token.ts')
 }

@@ -1,9 +1,9 @@
-// What the engine is told of the configuration. It takes plain values and knows nothing of the environment.
+// What engine and persister are told of the configuration. Each takes plain values and knows nothing of the environment.
 
 import type { Config } from './schema.ts'
 
 /** @returns where jobs are kept for good */
-export function sinkOf (config: Config): 'none' | 'supabase' {
+export function sinkOf (config: Config): 'none' | 'supabase' | 'postgres' {
   if (config.sink !== '') return config.sink
   return config.supabase_url === '' ? 'none' : 'supabase'
 }
@@ -28,5 +28,16 @@ export function engineOptions (config: Config) {
       outbox_full: config.outbox_full,
       waiting_jobs_max: config.waiting_jobs_max
     }
+  }
+}
+
+/** @returns what createPersister is told; the rest is its own */
+export function persisterSettings (config: Config) {
+  return {
+    interval_ms: config.persist_interval_ms,
+    jobs_max: config.persist_jobs_max,
+    events_max: config.persist_events_max,
+    bytes_max: config.persist_bytes_max,
+    timeout_ms: config.persist_timeout_ms
   }
 }

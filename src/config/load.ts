@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { Compile } from 'typebox/compile'
-import { type Config, type Setting, settings } from './schema.ts'
+import { type Config, type EnvName, type Setting, settings } from './schema.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -24,13 +24,18 @@ const SERVICE_LINK = /^(tcp|udp|sctp):\/\//
 
 /**
  * @param env usually process.env; an empty value counts as absent
+ * @param unneeded settings that this role does without: absent they are empty texts
  * @throws ConfigError with all faults
  */
-export function loadConfig (env: Environment): Config {
+export function loadConfig (env: Environment, unneeded: readonly EnvName[] = []): Config {
   const faults: string[] = []
   const config: Record<string, unknown> = {}
   for (const setting of settings()) {
     const read = textFor(setting, env)
+    if ('fault' in read && unneeded.includes(setting.name) && !env[setting.name] && !env[`${setting.name}_FILE`]) {
+      config[setting.key] = ''
+      continue
+    }
     if ('fault' in read) {
       faults.push(read.fault)
       continue

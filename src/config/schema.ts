@@ -96,10 +96,21 @@ export const SETTINGS = Type.Object({
   HEADWAY_ITEMS_MAX: count(100_000, 1, 10_000_000, 'Items of one job; beyond it unknown items are refused and counters go on.'),
   HEADWAY_REJECTED_MAX: count(1_000, 1, 1_000_000, 'Dead letters kept in each partition.'),
 
-  HEADWAY_SINK: Type.Enum(['', 'none', 'supabase'], {
-    default: '', description: 'Where jobs are kept for good: supabase or none. Empty = supabase when SUPABASE_URL is set.'
+  HEADWAY_SINK: Type.Enum(['', 'none', 'supabase', 'postgres'], {
+    default: '', description: 'Where jobs are kept for good: supabase, postgres or none. Empty = supabase when SUPABASE_URL is set.'
   }),
   SUPABASE_URL: text('', /^(https?:\/\/.+)?$/, 'must begin with https://', { description: 'The Supabase project. Empty = none.' }),
+  SUPABASE_SERVICE_ROLE_KEY: Type.String({
+    default: '', secret: true, description: 'Key of the persister: sb_secret_… or the legacy service_role key.'
+  }),
+  HEADWAY_POSTGRES_URL: text('', /^(postgres(ql)?:\/\/.+)?$/, 'must begin with postgres://', {
+    secret: true, description: 'With HEADWAY_SINK=postgres: postgres://user:password@host/database; the user may execute headway_persist.'
+  }),
+  HEADWAY_PERSIST_INTERVAL_MS: spanMs(500, 10, 'An idle persister looks into the outbox this often; what came meanwhile is one batch.'),
+  HEADWAY_PERSIST_JOBS_MAX: count(500, 1, 10_000, 'Jobs of one call of the sink; when it is too much the persister sends less by itself.'),
+  HEADWAY_PERSIST_EVENTS_MAX: count(2_000, 1, 100_000, 'Events of one call of the sink.'),
+  HEADWAY_PERSIST_BYTES_MAX: count(1_000_000, 10_000, 50_000_000, 'Bytes of one call of the sink, about.'),
+  HEADWAY_PERSIST_TIMEOUT_MS: spanMs(20_000, 100, 'A call of the sink that takes longer is given up and told again.'),
   HEADWAY_OUTBOX_BYTES_MAX: count(536_870_912, 1_048_576, 1_099_511_627_776, 'Bytes waiting for the sink, of all partitions; beyond it see the next.'),
   HEADWAY_OUTBOX_FULL: Type.Enum(['dirty', 'hold'], {
     default: 'dirty', description: 'Full outbox: dirty = write only the newest state later; hold = stop taking events.'

@@ -17,6 +17,7 @@ t.test('every command has its help', async t => {
   t.match(headway(['--help']), { status: 0, stdout: /gateway[\s\S]*start[\s\S]*token/ })
   t.match(headway([]), { status: 2, stdout: /headway <command>/ })
   t.match(headway(['gateway', '--help']), { status: 0, stdout: /REDIS_URL[\s\S]*HEADWAY_JWT_SECRET/ })
+  t.match(headway(['persister', '--help']), { status: 0, stdout: /SUPABASE_SERVICE_ROLE_KEY/ })
   t.match(headway(['start', '--help']), { status: 0, stdout: /--input/ })
   t.match(headway(['token', '--help']), { status: 0, stdout: /--tenant/ })
   t.match(headway(['persist']), { status: 2, stderr: /no command persist/ })
@@ -47,4 +48,12 @@ t.test('a gateway names every fault of its configuration at once', async t => {
   t.equal(status, 1)
   for (const name of ['REDIS_URL', 'WEBSOCKET_PORT', 'HEADWAY_JWT_SECRET']) t.match(stderr, name)
   t.notMatch(stderr, /at .*\.ts:/, 'without a stack')
+})
+
+t.test('a persister needs a sink, and says which settings give it one', async t => {
+  t.match(headway(['persister']), { status: 1, stderr: /SUPABASE_URL is not set/ })
+  const half = headway(['persister'], { SUPABASE_URL: 'https://x.supabase.co' })
+  t.match(half, { status: 1, stderr: /SUPABASE_SERVICE_ROLE_KEY is not set/ })
+  t.notMatch(half.stderr, /JWT_SECRET|at .*\.ts:/, 'what it does not need it does not ask for')
+  t.match(headway(['persister'], { HEADWAY_SINK: 'postgres' }), { status: 1, stderr: /HEADWAY_POSTGRES_URL is not set/ })
 })
