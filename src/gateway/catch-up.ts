@@ -50,6 +50,11 @@ export class CatchUp {
     return since.epoch === this.found.job.epoch && since.epoch === known.epoch && since.seq <= known.seq && this.covers(since)
   }
 
+  /** Whether a cursor has seen more than there is: Redis has lost writes and does not say so yet, or the cursor was made up. */
+  isBehind (since: Cursor, known: StoredJob | null): boolean {
+    return since.epoch === this.found.job.epoch && since.seq > this.found.job.seq && !this.continues(since, known)
+  }
+
   /** Whether a cursor can be continued; if not, a snapshot with `reset: true` takes its place. */
   continues (since: Cursor, known: StoredJob | null): boolean {
     const { job, truncated } = this.found

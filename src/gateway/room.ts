@@ -27,6 +27,8 @@ import { createWaitingRoom, endAll, type Member, type Seat, unknownJob } from '.
 const BUFFER_MESSAGES_MAX = 1_000
 /** Messages kept after it, for who joins next. Beyond: all is dropped, and who joins next reads again. */
 const KEPT_MESSAGES_MAX = 128
+/** How long a cursor ahead of Redis waits for the new epoch that a loss brings: the next drain finds out, some hundred ms later. */
+const PATIENCE_MS = 2_000
 const RETRY_MS_MIN = 250
 const RETRY_MS_MAX = 5_000
 
@@ -85,6 +87,8 @@ export function createRoom (options: RoomOptions): Room {
   const audience = createAudience(() => known)
   /** Joiners who are looked at together, at the end of this turn. */
   const later = new Set<Seat>()
+  /** Joiners whose cursor is ahead of Redis. */
+  const patient = new Set<Seat>()
   const absent = createWaitingRoom({ job_id: id, onGaveUp: closeIfEmpty })
   let known: { job: StoredJob, registration: Registration, shown: Shown } | null = null
   let reading: Read | null = null
@@ -112,7 +116,7 @@ export function createRoom (options: RoomOptions): Room {
   }
 
   function closeIfEmpty (): void {
-    const here = audience.size + absent.size + later.size + (reading?.joiners.size ?? 0)
+    const here = audience.size + absent.size + later.size + patient.size + (reading?.joiners.size ?? 0)
     if (here === 0) close()
   }
 
@@ -267,6 +271,7 @@ export function createRoom (options: RoomOptions): Room {
     const frames = new Map<string, readonly Frame[]>()
     for (const seat of seats) {
       const { since } = seat
+      if (since !== null && isPatient(seat, catchUp)) continue
       if (since !== null && !catchUp.covers(since)) {
         seatLater(seat)
         continue
@@ -283,10 +288,21 @@ export function createRoom (options: RoomOptions): Room {
     }
   }
 
+  /** Keeps a seat for another read: a snapshot of the same epoch would take back what the client has seen. */
+  function isPatient (seat: Seat, catchUp: CatchUp): boolean {
+    if (seat.since === null || !catchUp.isBehind(seat.since, known?.job ?? null)) return false
+    const now = performance.now()
+    seat.patient_until ||= now + PATIENCE_MS
+    if (now >= seat.patient_until) return false
+    patient.add(seat)
+    setTimeout(() => { if (patient.delete(seat)) seatLater(seat) }, RETRY_MS_MIN)
+    return true
+  }
+
   /** All that come in one turn of the event loop share what they need, and what Redis has sent meanwhile is heard first. */
   function seatLater (seat: Seat): void {
+    if (later.size === 0) setImmediate(seatWaiting)
     later.add(seat)
-    if (later.size === 1) setImmediate(seatWaiting)
   }
 
   function seatWaiting (): void {
@@ -342,6 +358,7 @@ export function createRoom (options: RoomOptions): Room {
       interval_ms: laneInterval(progressMs, minMs),
       covered_rev: 0,
       covered_at: null,
+      patient_until: 0,
       wait_until: performance.now() + waitMs
     }
     enter(seat)
@@ -349,6 +366,7 @@ export function createRoom (options: RoomOptions): Room {
       leave () {
         audience.delete(seat)
         later.delete(seat)
+        patient.delete(seat)
         absent.delete(seat)
         reading?.joiners.delete(seat)
         if (!closed) closeIfEmpty()

@@ -25,6 +25,8 @@ export interface Seat {
   covered_rev: number
   /** The position of that snapshot; null before it. */
   covered_at: Cursor | null
+  /** Monotonic ms until which a cursor ahead of Redis is not yet given up; 0 = none was. */
+  patient_until: number
   /** Monotonic ms until which an unknown job is waited for. */
   wait_until: number
 }

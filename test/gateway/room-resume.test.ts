@@ -185,3 +185,32 @@ t.test('a cursor beyond the log does not spoil the read for one that the log rea
   await settled()
   t.same(recent.heard, ['resumed', 'e9', 'p9'])
 })
+
+t.test('a cursor ahead of Redis waits for the epoch that a loss brings', async t => {
+  const { room, nextRead, settled } = setUp()
+  const one = watcher()
+  room.join(one, { since: { epoch: EPOCH, seq: 9 } })
+  ;(await nextRead(1)).resolve(readAt(5, 5))
+  await settled()
+  t.same(one.heard, [], 'a snapshot of the same epoch would take back four events')
+  ;(await nextRead(2)).resolve(readAt(5, 6, EPOCH + 1))
+  await settled()
+  t.same(one.heard, ['joined', 'reset:5'])
+})
+
+t.test('a cursor that was made up gets its snapshot in the end, and one that leaves meanwhile closes the room', async t => {
+  const { engine, room, settled, emptied } = setUp()
+  const [liar, leaver] = [watcher(), watcher()]
+  room.join(liar, { since: { epoch: EPOCH, seq: 9 } })
+  const { leave } = room.join(leaver, { since: { epoch: EPOCH, seq: 9 } })
+  let answered = 0
+  await until(async () => {
+    for (; answered < engine.reads.length; answered++) engine.reads[answered]?.resolve(readAt(5, 5))
+    await settled()
+    if (answered === 1) leave()
+    return liar.heard.length > 0
+  }, { what: 'the snapshot' })
+  t.same(liar.heard, ['joined', 'reset:5'])
+  t.same(leaver.heard, [])
+  t.equal(emptied(), 0)
+})
