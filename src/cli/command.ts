@@ -9,7 +9,7 @@ export interface Command {
 }
 
 /** Faults that are the user's to mend: their message says it all, a stack would only hide it. */
-const PLAIN = new Set(['ConfigError', 'DemoError', 'HeadwayError', 'MissingProgramError', 'UsageError'])
+const PLAIN = new Set(['ConfigError', 'DemoError', 'HeadwayError', 'MissingProgramError', 'UnreachableError', 'UsageError'])
 
 export class UsageError extends Error {
   override name = 'UsageError'
@@ -20,6 +20,13 @@ export function tellFault (error: unknown): number {
   const isPlain = error instanceof Error && (PLAIN.has(error.name) || ('code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')))
   console.error(isPlain ? error.message : error)
   return error instanceof UsageError ? 2 : 1
+}
+
+/** @throws UsageError */
+export function wholeNumber (name: string, text: string, min: number, max: number): number {
+  const value = Number(text)
+  if (/^\d+$/.test(text) && value >= min && value <= max) return value
+  throw new UsageError(`--${name} ${text} must be a whole number from ${min} to ${max}`)
 }
 
 /**

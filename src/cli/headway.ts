@@ -5,10 +5,14 @@
 import type { Command } from './command.ts'
 
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
+  control: async () => await import('./control.ts'),
   gateway: async () => await import('./gateway.ts'),
   persister: async () => await import('./persister.ts'),
+  jobs: async () => await import('./jobs.ts'),
   start: async () => await import('./start.ts'),
-  token: async () => await import('./token.ts')
+  submit: async () => await import('./submit.ts'),
+  token: async () => await import('./token.ts'),
+  watch: async () => await import('./watch.ts')
 }
 
 const EXIT_GRACE_MS = 300
@@ -37,6 +41,11 @@ async function overview (): Promise<string> {
   return ['headway <command> [options]', '', ...lines, '', 'headway <command> --help tells more.'].join('\n')
 }
 
+// `headway jobs | head` closes the pipe: enough was read.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+  process.exit(0)
+})
 process.exitCode = await run(process.argv.slice(2))
 // Clients of Redis keep a timer for each command that was not answered any more: nothing to wait seconds for.
 setTimeout(() => { process.exit() }, EXIT_GRACE_MS).unref()

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { SCOPES } from '../config/schema.ts'
 import { startDemo, type Demo } from '../demo/start.ts'
-import { UsageError, tellFault, untilToldToStop, type Command } from './command.ts'
+import { tellFault, untilToldToStop, wholeNumber, type Command } from './command.ts'
 import { signToken } from './sign-token.ts'
 
 const PROJECT = fileURLToPath(new URL('../../', import.meta.url))
@@ -103,10 +103,4 @@ function parentGone (): Promise<void> {
       resolve()
     }, PARENT_POLL_MS)
   })
-}
-
-function wholeNumber (name: string, text: string, min: number, max: number): number {
-  const value = Number(text)
-  if (/^\d+$/.test(text) && value >= min && value <= max) return value
-  throw new UsageError(`--${name} ${text} must be a whole number from ${min} to ${max}`)
 }

@@ -1,14 +1,11 @@
 // `headway token`: an HS256 token for trying things out. In production tokens come from whoever knows the users.
 
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SCOPES } from '../config/schema.ts'
 import { isId } from '../protocol/ids.ts'
 import { UsageError, tellFault, type Command } from './command.ts'
+import { DEMO_SECRET, readSecret, tenantClaim } from './remote.ts'
 import { signToken } from './sign-token.ts'
-
-const DEMO_SECRET = join('.headway', 'jwt-secret')
 
 export const command: Command = {
   summary: 'prints an access token',
@@ -21,7 +18,11 @@ is set, with the secret of the demo in this folder (${DEMO_SECRET}).
   --tenant    whose jobs it opens [demo]
   --scopes    of ${SCOPES.join(', ')} [all]
   --subject   the user [token-command]
-  --hours     until it expires [12]`,
+  --hours     until it expires [12]
+
+Examples:
+  TOKEN=$(headway token)
+  headway token --tenant acme --scopes "jobs:read jobs:control" --hours 1`,
 
   async run (args) {
     try {
@@ -42,7 +43,7 @@ is set, with the secret of the demo in this folder (${DEMO_SECRET}).
       console.log(await signToken({
         secret: readSecret(),
         tenant_id: values.tenant,
-        tenant_claim: process.env.HEADWAY_TENANT_CLAIM ?? 'app_metadata.tenant_id',
+        tenant_claim: tenantClaim(),
         scopes: values.scopes.split(/[\s,]+/),
         subject: values.subject,
         lifetime_s: hours * 3600
@@ -51,15 +52,5 @@ is set, with the secret of the demo in this folder (${DEMO_SECRET}).
     } catch (error) {
       return tellFault(error)
     }
-  }
-}
-
-function readSecret (): string {
-  const { HEADWAY_JWT_SECRET: secret, HEADWAY_JWT_SECRET_FILE: file } = process.env
-  if (secret !== undefined && secret !== '') return secret
-  try {
-    return readFileSync(file ?? DEMO_SECRET, 'utf8').trim()
-  } catch (cause) {
-    throw new UsageError(`There is no secret to sign with: set HEADWAY_JWT_SECRET, or run the demo once (npm start)${file === undefined ? '' : `; ${file} cannot be read`}`, { cause })
   }
 }

@@ -20,6 +20,9 @@ t.test('every command has its help', async t => {
   t.match(headway(['persister', '--help']), { status: 0, stdout: /SUPABASE_SERVICE_ROLE_KEY/ })
   t.match(headway(['start', '--help']), { status: 0, stdout: /--input/ })
   t.match(headway(['token', '--help']), { status: 0, stdout: /--tenant/ })
+  for (const name of ['control', 'jobs', 'submit', 'watch']) {
+    t.match(headway([name, '--help']), { status: 0, stdout: /--url[\s\S]*Exit code[\s\S]*Examples:\n {2}(\S+ \| )?headway / }, name)
+  }
   t.match(headway(['persist']), { status: 2, stderr: /no command persist/ })
   t.match(headway(['toString']), { status: 2, stderr: /no command toString/ })
 })

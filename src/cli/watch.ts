@@ -1,0 +1,105 @@
+// `headway watch`: a job, live, as bars on a terminal, as plain lines elsewhere, as JSON for other programs.
+
+import { parseArgs } from 'node:util'
+import { createClient, type Client, type JobMessage, type WatchView } from '../client/index.ts'
+import { WAIT_MS_MAX } from '../protocol/limits.ts'
+import type { JobState } from '../protocol/states.ts'
+import { UsageError, tellFault, wholeNumber, type Command } from './command.ts'
+import { REMOTE_HELP, REMOTE_OPTIONS, remoteOf } from './remote.ts'
+import { drawJob, lineOfMessage } from './watch-text.ts'
+import { createScreen, plain } from './terminal.ts'
+
+const EXIT_CODES: Partial<Record<JobState, number>> = { completed: 0, failed: 1, canceled: 2 }
+/** Could not be watched, or not to its end. */
+const NOT_WATCHED = 3
+const INTERRUPTED = 130
+/** Between two pictures. */
+const FRAME_MS = 100
+/** Between two lines of progress. */
+const LINE_MS = 1_000
+
+export interface WatchOptions { json: boolean, isTerminal: boolean, signal: AbortSignal }
+
+export const command: Command = {
+  summary: 'follows a job live, to its end',
+
+  help: () => `headway watch <job> [--wait <s>] [--json]
+
+Follows a job until it ends; every event is told, over cut lines and restarted gateways. Bars on a terminal, plain lines elsewhere.
+
+  --wait <s>         for a job that is not registered yet, at most ${WAIT_MS_MAX / 1_000} [0]
+  --json             the messages as they come, one JSON object a line
+${REMOTE_HELP}
+
+Exit code: 0 the job completed, 1 it failed, 2 it was canceled; 3 it could not be watched (unknown, refused, wrong call),
+130 Ctrl-C. NO_COLOR=1 leaves colours out.
+
+Examples:
+  headway watch job_123 && echo done
+  headway watch job_123 --wait 30 --json | jq -r 'select(.type=="video.failed").data.id'`,
+
+  async run (args) {
+    const stop = new AbortController()
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => { stop.abort() })
+    let client: Client | null = null
+    try {
+      const { values, positionals: [id, ...others] } = parseArgs({
+        args: [...args],
+        allowPositionals: true,
+        options: { ...REMOTE_OPTIONS, wait: { type: 'string', default: '0' }, json: { type: 'boolean', default: false } }
+      })
+      if (id === undefined || others.length > 0) throw new UsageError('headway watch <job>: name one job')
+      const waitMs = wholeNumber('wait', values.wait, 0, WAIT_MS_MAX / 1_000) * 1_000
+      const { url, getToken } = remoteOf(values)
+      const options = { json: values.json, isTerminal: process.stdout.isTTY, signal: stop.signal }
+      client = createClient({ url, getToken })
+      return await watchJob(client, id, waitMs, options)
+    } catch (error) {
+      tellFault(error)
+      return NOT_WATCHED
+    } finally {
+      client?.close()
+    }
+  }
+}
+
+async function watchJob (client: Client, id: string, waitMs: number, { json, isTerminal, signal }: WatchOptions): Promise<number> {
+  const watch = client.watch(id, { wait_ms: waitMs, ...(json || isTerminal ? {} : { min_interval_ms: LINE_MS }) })
+  if (json) watch.onMessage(message => { console.log(JSON.stringify(message)) })
+  else if (!isTerminal) tellLines(watch.onMessage, watch.getSnapshot)
+  const screen = !json && isTerminal ? createScreen(process.stdout) : null
+  const draw = (): void => { screen?.draw(drawJob(id, watch.getSnapshot(), process.stdout.columns)) }
+  const drawing = screen === null ? undefined : setInterval(draw, FRAME_MS)
+  try {
+    const view = await new Promise<WatchView | null>(resolve => {
+      const look = (): void => {
+        const now = watch.getSnapshot()
+        if (now.connection === 'ended' || now.connection === 'stopped') resolve(now)
+      }
+      watch.subscribe(look)
+      look()
+      signal.addEventListener('abort', () => { resolve(null) }, { once: true })
+    })
+    draw()
+    if (view === null) return INTERRUPTED
+    if (view.error !== null) {
+      console.error(`${id} cannot be watched: ${plain(view.error.detail)}`)
+      return NOT_WATCHED
+    }
+    return view.job === null ? NOT_WATCHED : EXIT_CODES[view.job.state] ?? NOT_WATCHED
+  } finally {
+    clearInterval(drawing)
+    screen?.end()
+  }
+}
+
+/** A line for each event of the job and each item that failed, and for progress once a second. */
+function tellLines (onMessage: (listener: (message: JobMessage) => void) => void, getView: () => WatchView): void {
+  let last = ''
+  onMessage(message => {
+    const line = lineOfMessage(message, getView().job)
+    if (line === null || line === last) return
+    last = line
+    console.log(`${message.ts} ${line}`)
+  })
+}
