@@ -2,6 +2,7 @@
 // Per partition one call at a time; any number of gateways may do the same at once.
 
 import type { Connections, Log } from './connections.ts'
+import { count, createDrained, type Drained } from './drained.ts'
 import { EVENTS_MAX, nextEventsMax } from './drain.ts'
 import type { Drain, DrainResult } from './drain.ts'
 import type { Keys } from './keys.ts'
@@ -14,6 +15,8 @@ export interface Drainer {
   stop (): Promise<void>
   /** One call of the reducer, with what its answer asks for (creation, a new epoch). For callers that wait for an entry. */
   once (partition: number): Promise<DrainResult>
+  /** What this process's drains have done so far. */
+  readonly drained: Readonly<Drained>
 }
 
 export interface DrainerParams { connections: Connections, keys: Keys, drain: Drain, log: Log, sweep_interval_ms: number }
@@ -31,11 +34,13 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
   const positions = new Map<number, string>()
   const warned = new Map<number, string>()
   const timers = new Set<NodeJS.Timeout>()
+  const drained = createDrained()
   let stopped = true
 
   async function once (partition: number): Promise<DrainResult> {
     const allowed = events_max[partition] as number
     const result = await drain(partition, { events_max: allowed })
+    count(drained, result, Date.now())
     if (result.word === 'absent') {
       if (await createPartition(connections.command, keys, partition)) log.info({ event: 'partition_created', partition }, 'partition created')
     } else if (result.word === 'replica_changed') {
@@ -104,6 +109,7 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
 
   return {
     once,
+    drained,
     start () {
       if (!stopped) return
       stopped = false

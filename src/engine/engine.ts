@@ -4,6 +4,7 @@ import { connect, NO_LOG } from './connections.ts'
 import type { Connections, Log, Topology } from './connections.ts'
 import { createDrain } from './drain.ts'
 import type { DrainOptions, DrainResult } from './drain.ts'
+import { createDrained, type Drained } from './drained.ts'
 import { createDrainer } from './drainer.ts'
 import type { Drainer } from './drainer.ts'
 import { createFeed } from './feed.ts'
@@ -31,6 +32,7 @@ import type { Tickets } from './tickets.ts'
 
 export type { Log, Topology } from './connections.ts'
 export type { DrainOptions, DrainResult, DrainWord } from './drain.ts'
+export type { Drained } from './drained.ts'
 export type { BatchResult, SubmitOptions, SubmitResult } from './ingest.ts'
 export type { JobPage, ListedJob } from './list.ts'
 export type { Leases } from './leases.ts'
@@ -64,6 +66,8 @@ export interface Engine extends Reads, Ingest, Feed, Idempotency, Tickets {
   listJobs: ListJobs
   /** One call of the reducer, nothing besides. */
   drain (partition: number, options?: DrainOptions): Promise<DrainResult>
+  /** What this process's own drains have done so far; a copy. */
+  drained (): Drained
   /** @param options drain: false = never drains by itself, except for submit() */
   start (options?: { drain?: boolean }): Promise<void>
   /** Idempotent. */
@@ -141,6 +145,7 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
         return false
       }
     },
+    drained: () => ({ ...(parts?.drainer.drained ?? createDrained()) }),
     drain: (partition, options) => started().drain(partition, options),
     append: (events) => started().ingest.append(events),
     submit: (event, options) => started().ingest.submit(event, options),

@@ -9,6 +9,7 @@ import type { Auth } from './auth.ts'
 import { registerGuard } from './guard.ts'
 import type { Health } from './health.ts'
 import type { Hub } from './hub.ts'
+import type { Metrics } from './metrics.ts'
 import { parseJson } from './json.ts'
 import { registerOnce } from './once.ts'
 import { registerOpenApi } from './openapi.ts'
@@ -21,11 +22,13 @@ import { registerBatchRoute } from './routes/batch.ts'
 import { registerControlRoute } from './routes/control.ts'
 import { registerEventsRoute } from './routes/events.ts'
 import { registerHealthRoutes } from './routes/health.ts'
+import { registerMetricsRoute } from './routes/metrics.ts'
 import { registerJobRoutes } from './routes/jobs.ts'
 import { registerTicketRoute } from './routes/tickets.ts'
 import { registerWorkerRoutes } from './routes/worker-calls.ts'
 import type { GatewaySettings } from './settings.ts'
 import type { Sockets } from './sockets.ts'
+import { countOne, type Tally } from './tally.ts'
 import type { Tickets } from './tickets.ts'
 
 /** Node's own 60 and 300 s let slow senders hold connections. */
@@ -45,14 +48,17 @@ export interface AppOptions {
   hub: Hub
   sockets: Sockets
   health: Health
+  metrics: Metrics
+  tally: Tally
   tickets: Tickets
   /** Null = no dashboard. */
   page: Page | null
 }
 
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
-  const { engine, config, auth, origins, hub, sockets, health, tickets, page } = options
+  const { engine, config, auth, origins, hub, sockets, tickets, page } = options
   const app = bareApp(config, options.log)
+  app.addHook('onResponse', async ({ routeOptions: { url = 'none' } }, { statusCode }) => countOne(options.tally.answered, `${url} ${statusCode}`))
   await registerOpenApi(app)
   const refuseOthers = refuseOtherMethods(app)
   await sockets.register(app, (request, reply) => {
@@ -71,16 +77,21 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   const streams = registerEventsRoute(app, { hub, auth, sockets, tickets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax })
   app.addHook('preClose', async () => streams.stop())
   page?.register(app)
-  if (config.public_probes) registerHealthRoutes(app, health)
+  if (config.public_probes) registerProbes(app, options)
   refuseOthers()
   return app
 }
 
 /** The port that only the inside sees. */
-export function buildInternalApp (options: Pick<AppOptions, 'config' | 'log' | 'health'>): FastifyInstance {
+export function buildInternalApp (options: Pick<AppOptions, 'config' | 'log' | 'health' | 'metrics'>): FastifyInstance {
   const app = bareApp(options.config, options.log)
-  registerHealthRoutes(app, options.health)
+  registerProbes(app, options)
   return app
+}
+
+function registerProbes (app: FastifyInstance, { health, metrics }: Pick<AppOptions, 'health' | 'metrics'>): void {
+  registerHealthRoutes(app, health)
+  registerMetricsRoute(app, metrics)
 }
 
 function bareApp (config: GatewaySettings, log: FastifyBaseLogger): FastifyInstance {

@@ -9,6 +9,7 @@ import { itemProgressMessage, progressMessage } from '../protocol/view.ts'
 import { type Frame, jobFrame } from './frame.ts'
 import { createLane, type Held, type Lane } from './lane.ts'
 import type { Seat } from './seats.ts'
+import type { Tally } from './tally.ts'
 
 /** The cursor of a member that is to get a snapshot with `reset: true`: no epoch is that old. */
 const LOST: Cursor = { epoch: 0, seq: 0 }
@@ -34,7 +35,7 @@ export interface Audience {
 }
 
 /** @param known where the room stands */
-export function createAudience (known: () => { job: StoredJob, registration: Registration } | null): Audience {
+export function createAudience (known: () => { job: StoredJob, registration: Registration } | null, tally: Tally): Audience {
   const live = new Set<Seat>()
   const behind = new Set<Seat>()
   /** By interval. */
@@ -47,6 +48,7 @@ export function createAudience (known: () => { job: StoredJob, registration: Reg
       const epoch = known()?.job.epoch
       seat.since = frame.before_seq === null || epoch === undefined ? LOST : { epoch, seq: frame.before_seq }
       behind.add(seat)
+      tally.behind++
       return false
     }
     return true
@@ -55,7 +57,7 @@ export function createAudience (known: () => { job: StoredJob, registration: Reg
   function laneOf (intervalMs: number): Lane {
     const found = lanes.get(intervalMs)
     if (found !== undefined) return found
-    const lane = createLane({ interval_ms: intervalMs, write: sayProgress })
+    const lane = createLane({ interval_ms: intervalMs, write: sayProgress, onConflated: () => { tally.conflated++ } })
     lanes.set(intervalMs, lane)
     return lane
   }

@@ -11,11 +11,13 @@ import { buildApp, buildInternalApp } from './app.ts'
 import { createAuth } from './auth.ts'
 import { createHealth } from './health.ts'
 import { createHub } from './hub.ts'
+import { createMetrics } from './metrics.ts'
 import { createOriginPolicy } from './origin.ts'
 import { createPage } from './page.ts'
 import { createReach } from './reach.ts'
 import type { GatewaySettings } from './settings.ts'
 import { createSockets } from './sockets.ts'
+import { createTally } from './tally.ts'
 import { createTickets } from './tickets.ts'
 
 export interface GatewayOptions {
@@ -37,10 +39,12 @@ export function createGateway ({ engine, config, log }: GatewayOptions): Gateway
   const origins = createOriginPolicy(config.allowed_origins)
   const reach = createReach(engine)
   const health = createHealth({ engine: reach })
-  const hub = createHub({ engine: reach, progress_interval_ms: config.progress_interval_ms })
+  const tally = createTally()
+  const hub = createHub({ engine: reach, tally, progress_interval_ms: config.progress_interval_ms })
   const actions = createActions({ engine: reach, log })
   const tickets = createTickets({ engine: reach })
-  const sockets = createSockets({ hub, auth, tickets, actions, origins, config, log })
+  const sockets = createSockets({ hub, auth, tickets, actions, origins, config, tally, log })
+  const metrics = createMetrics({ engine, tally, connections: sockets.count, rooms: hub.rooms, ready: health.ready })
   const apps: FastifyInstance[] = []
   let stopped: Promise<void> | undefined
 
@@ -57,8 +61,10 @@ export function createGateway ({ engine, config, log }: GatewayOptions): Gateway
 
   async function start (): Promise<{ port: number, internal_port: number }> {
     const page = config.dashboard ? createPage() : null
-    const internal = buildInternalApp({ config, log: log as FastifyBaseLogger, health })
-    const app = await buildApp({ engine: reach, config, log: log as FastifyBaseLogger, auth, origins, hub, sockets, health, tickets, page })
+    const internal = buildInternalApp({ config, log: log as FastifyBaseLogger, health, metrics })
+    const app = await buildApp({
+      engine: reach, config, log: log as FastifyBaseLogger, auth, origins, hub, sockets, health, metrics, tally, tickets, page
+    })
     await health.start()
     hub.start()
     sockets.start()

@@ -14,6 +14,8 @@ export interface Health {
   /** True once Redis has been seen; stays. */
   started: () => boolean
   status: () => Promise<Status>
+  /** Whether clients should come here, without asking Redis. */
+  ready: () => boolean
   start: () => Promise<void>
   stop: () => void
 }
@@ -36,15 +38,19 @@ export function createHealth ({ engine }: { engine: Pick<Reach, 'ping' | 'hearin
     return answer
   }
 
+  function statusOf (up: boolean): Status {
+    if (stopping) return 'stopping'
+    if (!seen) return 'starting'
+    if (!up) return 'degraded'
+    return engine.hearing() ? 'ok' : 'deaf'
+  }
+
   return {
     started: () => seen,
     async status () {
-      const up = await ask()
-      if (stopping) return 'stopping'
-      if (!seen) return 'starting'
-      if (!up) return 'degraded'
-      return engine.hearing() ? 'ok' : 'deaf'
+      return statusOf(await ask())
     },
+    ready: () => statusOf(true) === 'ok',
     async start () { await ask() },
     stop () { stopping = true }
   }

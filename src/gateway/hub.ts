@@ -8,6 +8,7 @@ import type { Reach } from './reach.ts'
 import { createRoom, type JoinOptions, type Place, type Room } from './room.ts'
 import type { Member } from './seats.ts'
 import { createShelf } from './shelf.ts'
+import type { Tally } from './tally.ts'
 import { createTenantRoom } from './tenant-room.ts'
 
 /** Rooms read again at once after a lost connection: enough to be quick, few enough to leave Redis to others. */
@@ -31,16 +32,19 @@ export interface Hub {
   joinTenant: (tenantId: string, member: TenantSeat) => () => void
   /** The newest state of a watched job, for when Redis is away; null = nobody here watches it. */
   peek: (tenantId: string, jobId: string) => { job: StoredJob, registration: Registration } | null
+  /** Jobs and tenants that somebody here watches. */
+  rooms: () => { jobs: number, tenants: number }
   start: () => void
   stop: () => void
 }
 
 export interface HubOptions {
   engine: Pick<Reach, 'subscribe' | 'subscribeTenant' | 'readJob' | 'listJobs' | 'onInterrupted' | 'hearing'>
+  tally: Tally
   progress_interval_ms: number
 }
 
-export function createHub ({ engine, progress_interval_ms: progressMs }: HubOptions): Hub {
+export function createHub ({ engine, tally, progress_interval_ms: progressMs }: HubOptions): Hub {
   const rooms = new Map<string, Room>()
   const tenants = new Map<string, ReturnType<typeof createTenantRoom>>()
   const shelf = createShelf(KEPT_READS)
@@ -56,6 +60,7 @@ export function createHub ({ engine, progress_interval_ms: progressMs }: HubOpti
     const room: Room = createRoom({
       engine,
       shelf,
+      tally,
       tenant_id: tenantId,
       job_id: jobId,
       progress_interval_ms: progressMs,
@@ -97,6 +102,7 @@ export function createHub ({ engine, progress_interval_ms: progressMs }: HubOpti
     join: (tenantId, jobId, member, options) => roomOf(tenantId, jobId).join(member, options),
     joinTenant: (tenantId, { joined, send, ended }) => tenantRoomOf(tenantId).join({ joined, send: text => send(frameOf(text)), ended }),
     peek: (tenantId, jobId) => rooms.get(keyOf(tenantId, jobId))?.peek() ?? null,
+    rooms: () => ({ jobs: rooms.size, tenants: tenants.size }),
     start () { unhook = engine.onInterrupted(() => { void recheckAll() }) },
     stop () {
       unhook()

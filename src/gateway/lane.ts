@@ -28,9 +28,11 @@ export interface LaneOptions {
   /** 0 = nothing is held. */
   interval_ms: number
   write: (seats: Set<Seat>, held: Held) => void
+  /** Progress of the job was held already: the newer one takes its place. */
+  onConflated?: () => void
 }
 
-export function createLane ({ interval_ms: intervalMs, write }: LaneOptions): Lane {
+export function createLane ({ interval_ms: intervalMs, write, onConflated = () => {} }: LaneOptions): Lane {
   const seats = new Set<Seat>()
   let held: Held | null = null
   let sentAt = -Infinity
@@ -55,6 +57,7 @@ export function createLane ({ interval_ms: intervalMs, write }: LaneOptions): La
     hold (job, items) {
       if (!job && items.length === 0) return
       held ??= { job: false, items: new Map() }
+      if (job && held.job) onConflated()
       held.job ||= job
       for (const line of items) held.items.set(line.item.id, line)
       const wait = sentAt + intervalMs - performance.now()

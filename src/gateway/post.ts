@@ -3,6 +3,7 @@
 // slices, so that the event loop is never held for long. No compression: frames are shared, compressed ones could not be.
 
 import type { Frame } from './frame.ts'
+import type { Tally } from './tally.ts'
 
 /** How long one slice may take, ms. */
 const SLICE_MS_MAX = 8
@@ -59,10 +60,12 @@ class Box implements Outlet {
 
   deliver (): void {
     const frames = this.#frames
+    const bytes = this.#bytes
     if (frames.length === 0) return
     this.#frames = []
     this.#bytes = 0
     if (this.#wire.writable) this.#wire.write(this.#round.joined(frames))
+    this.#round.count(frames.length, bytes)
   }
 }
 
@@ -72,6 +75,17 @@ class Round {
   #scheduled = false
   #lastFrames: readonly Frame[] = []
   #lastJoined: Buffer = NOTHING
+  readonly #tally: Tally
+
+  constructor (tally: Tally) {
+    this.#tally = tally
+  }
+
+  count (frames: number, bytes: number): void {
+    this.#tally.writes++
+    this.#tally.frames += frames
+    this.#tally.bytes += bytes
+  }
 
   add (box: Box): void {
     this.#due.push(box)
@@ -111,7 +125,7 @@ class Round {
   }
 }
 
-export function createPost (): Post {
-  const round = new Round()
+export function createPost (tally: Tally): Post {
+  const round = new Round(tally)
   return { outlet: wire => new Box(wire, round) }
 }

@@ -21,6 +21,7 @@ import { laneInterval } from './lane.ts'
 import { toHeadwayError } from './problem.ts'
 import type { Reach } from './reach.ts'
 import type { Shelf } from './shelf.ts'
+import type { Tally } from './tally.ts'
 import { createWaitingRoom, endAll, type Member, type Seat, unknownJob } from './seats.ts'
 
 /** Messages kept during one read. Beyond: dropped, and the job is read again, which covers them. */
@@ -36,6 +37,7 @@ export interface RoomOptions {
   engine: Pick<Reach, 'subscribe' | 'readJob' | 'hearing'>
   /** Bounds what all rooms keep of their last read. */
   shelf: Shelf
+  tally: Tally
   tenant_id: string
   job_id: string
   /** Progress goes out at most so often. */
@@ -83,8 +85,8 @@ interface Read {
 }
 
 export function createRoom (options: RoomOptions): Room {
-  const { engine, shelf, tenant_id: tenant, job_id: id, progress_interval_ms: progressMs, onEmpty } = options
-  const audience = createAudience(() => known)
+  const { engine, shelf, tally, tenant_id: tenant, job_id: id, progress_interval_ms: progressMs, onEmpty } = options
+  const audience = createAudience(() => known, tally)
   /** Joiners who are looked at together, at the end of this turn. */
   const later = new Set<Seat>()
   /** Joiners whose cursor is ahead of Redis. */
@@ -194,6 +196,7 @@ export function createRoom (options: RoomOptions): Room {
     const after = reset && known !== null ? known.job.seq : cursors.length > 0 ? Math.min(...cursors) : null
     const read: Read = { reset, joiners, after, buffer: [], again: false, done, settled }
     reading = read
+    if (reset) tally.rechecks++
     forget()
     suspect = false
     clearTimeout(retry)
@@ -282,7 +285,9 @@ export function createRoom (options: RoomOptions): Room {
       const key = since === null ? '' : formatCursor(since)
       const missed = frames.get(key) ?? catchUp.frames(since, known?.job ?? null)
       frames.set(key, missed)
-      if (!seat.joined) seat.member.joined(since !== null && catchUp.continues(since, known?.job ?? null))
+      const resumed = since !== null && catchUp.continues(since, known?.job ?? null)
+      tally.joins[resumed ? 'resumed' : since === null ? 'snapshot' : 'reset']++
+      if (!seat.joined) seat.member.joined(resumed)
       seat.joined = true
       audience.tell(seat, missed)
     }
@@ -311,6 +316,7 @@ export function createRoom (options: RoomOptions): Room {
     later.clear()
     const served = reading === null ? new Set(seats.filter(servedFromMemory)) : new Set<Seat>()
     const rest = seats.filter(seat => !served.has(seat))
+    tally.from_memory += served.size
     if (recent !== null) seatAll(recent, served)
     if (rest.length === 0) return
     if (reading === null) startRead(suspect, new Set(rest))
@@ -324,6 +330,7 @@ export function createRoom (options: RoomOptions): Room {
   function fail (read: Read, error: unknown): void {
     if (closed) return
     reading = null
+    if (read.reset) tally.rechecks_failed++
     endAll(read.joiners, toHeadwayError(error))
     read.done()
     if (audience.live.size > 0 && (read.reset || read.again)) {

@@ -4,7 +4,7 @@
 // (backlog.ts), and is closed when it stays behind.
 
 import type { WebSocket } from 'ws'
-import { type CLOSE_CODES, HeadwayError } from '../protocol/errors.ts'
+import { type CLOSE_CODES, type ErrorCode, HeadwayError } from '../protocol/errors.ts'
 import { AUTHENTICATE_MS_MAX } from '../protocol/limits.ts'
 import type { AckMessage, ServerMessage } from '../protocol/messages.ts'
 import { type Auth, type Identity, requireScope } from './auth.ts'
@@ -40,6 +40,8 @@ export interface SessionOptions {
   /** One text message. */
   onMessage: (session: Session, bytes: Buffer) => void
   onClosed: (session: Session, code: number) => void
+  /** An error message was sent. */
+  onRefused: (code: ErrorCode) => void
 }
 
 export class Session implements WatchOwner {
@@ -176,6 +178,7 @@ export class Session implements WatchOwner {
 
   fail (id: string | null, error: unknown, jobId?: string): void {
     const { code, message, allowed } = toHeadwayError(error)
+    this.#shared.onRefused(code)
     this.send({
       type: 'error',
       id,

@@ -20,6 +20,7 @@ import type { JoinOptions } from './room.ts'
 import { Session, type SessionOptions } from './session.ts'
 import type { GatewaySettings } from './settings.ts'
 import type { Tickets } from './tickets.ts'
+import { countOne, type Tally } from './tally.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 const PROTOCOL = 'headway.v1'
@@ -40,6 +41,7 @@ export interface SocketsOptions {
   actions: Actions
   origins: OriginPolicy
   config: GatewaySettings
+  tally: Tally
   log: Logger
 }
 
@@ -54,8 +56,7 @@ export interface Sockets {
    * @throws HeadwayError not_ready, overloaded
    */
   admitStream: () => () => void
-  /** Sockets and streams. */
-  count: () => number
+  count: () => { sockets: number, streams: number }
 }
 
 declare module 'fastify' {
@@ -64,7 +65,7 @@ declare module 'fastify' {
 }
 
 export function createSockets (options: SocketsOptions): Sockets {
-  const { hub, auth, tickets, actions, origins, config, log } = options
+  const { hub, auth, tickets, actions, origins, config, tally, log } = options
   const sessions = new Set<Session>()
   /** Of sockets whose token comes in the first message: what their address asks for. */
   const wanted = new WeakMap<Session, { job_id: string, joining: JoinOptions }>()
@@ -76,7 +77,7 @@ export function createSockets (options: SocketsOptions): Sockets {
   const shared: SessionOptions = {
     hub,
     auth,
-    post: createPost(),
+    post: createPost(tally),
     messages: { per_s: config.messages_per_s, burst: config.messages_burst },
     queue_bytes_max: config.socket_queue_bytes_max,
     behind_ms_max: config.behind_ms_max,
@@ -85,8 +86,10 @@ export function createSockets (options: SocketsOptions): Sockets {
     onMessage: (session, bytes) => actions(session, bytes, subscribeWanted),
     onClosed (session, code) {
       sessions.delete(session)
+      countOne(tally.closed, code)
       log.debug({ event: 'socket_closed', close_code: code, tenant_id: session.identity?.tenant_id }, 'a socket was closed')
-    }
+    },
+    onRefused: code => countOne(tally.refused, code)
   }
 
   function subscribeWanted (session: Session): void {
@@ -190,7 +193,7 @@ export function createSockets (options: SocketsOptions): Sockets {
       streams++
       return () => { streams-- }
     },
-    count: () => sessions.size + streams
+    count: () => ({ sockets: sessions.size, streams })
   }
 }
 

@@ -53,7 +53,9 @@ t.test('over HTTP: deaf is 503 and alive', async t => {
   const word = { up: true, hears: false }
   const health = setUp(word)
   const config = { body_bytes_max: 1_024, trust_proxy: 'off' } as GatewaySettings
-  const app = buildInternalApp({ config, log: pino({ level: 'silent' }), health })
+  const app = buildInternalApp({
+    config, log: pino({ level: 'silent' }), health, metrics: { content_type: 'text/plain', text: async () => '' }
+  })
   t.teardown(() => app.close())
   const get = async (url: string) => {
     const { statusCode, body } = await app.inject({ url })

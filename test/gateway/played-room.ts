@@ -1,6 +1,7 @@
 // A room whose channel and reads a test moves by hand, and watchers that note what they hear.
 
 import type { FeedMessage, JobRead } from '../../src/engine/engine.ts'
+import { createTally } from '../../src/gateway/tally.ts'
 import { createRoom, type Room } from '../../src/gateway/room.ts'
 import type { Member } from '../../src/gateway/seats.ts'
 import { createShelf } from '../../src/gateway/shelf.ts'
@@ -94,6 +95,7 @@ export function setUp (progressMs = 0, keepMs = 0) {
   const room: Room = createRoom({
     engine,
     shelf: createShelf({ keep_ms: keepMs, count_max: 1 }),
+    tally: createTally(),
     tenant_id: 'acme',
     job_id: 'j',
     progress_interval_ms: progressMs,

@@ -3,6 +3,7 @@
 import t from 'tap'
 import { plainFrame } from '../../src/gateway/frame.ts'
 import { createPost } from '../../src/gateway/post.ts'
+import { createTally } from '../../src/gateway/tally.ts'
 import { until } from '../support/wait.ts'
 
 function wire () {
@@ -35,7 +36,7 @@ t.test('frames of every length', t => {
 })
 
 t.test('all frames of a turn are one write, which neighbours share', async t => {
-  const post = createPost()
+  const post = createPost(createTally())
   const [one, two, three] = [wire(), wire(), wire()]
   const outlets = [one, two, three].map(each => post.outlet(each))
   const frames = ['a', 'b', 'c'].map(text => plainFrame(text))
@@ -50,7 +51,7 @@ t.test('all frames of a turn are one write, which neighbours share', async t => 
 })
 
 t.test('a flush writes at once, and what was flushed is not written again; a dead wire gets nothing', async t => {
-  const post = createPost()
+  const post = createPost(createTally())
   const [one, dead] = [wire(), { ...wire(), writable: false }]
   const [open, shut] = [post.outlet(one), post.outlet(dead)]
   open.push(plainFrame('a'))
@@ -64,7 +65,7 @@ t.test('a flush writes at once, and what was flushed is not written again; a dea
 })
 
 t.test('many sockets: in slices, all of them', async t => {
-  const post = createPost()
+  const post = createPost(createTally())
   const wires = Array.from({ length: 5_000 }, wire)
   const frame = plainFrame('x')
   for (const each of wires) post.outlet(each).push(frame)

@@ -5,6 +5,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Hub } from '../../src/gateway/hub.ts'
 import { createPost } from '../../src/gateway/post.ts'
+import { createTally } from '../../src/gateway/tally.ts'
 import { Session } from '../../src/gateway/session.ts'
 import { TokenBucket } from '../../src/gateway/token-bucket.ts'
 import { call, Client, privateRedis, startGateway, tokenOf, WORKER_SCOPES } from './support.ts'
@@ -71,13 +72,14 @@ t.test('a socket that goes while its token is looked at watches nothing', async 
     hub,
     auth: { verify: async () => identity },
     messages: { per_s: 1, burst: 1 },
-    post: createPost(),
+    post: createPost(createTally()),
     queue_bytes_max: 262_144,
     behind_ms_max: 30_000,
     ping_interval_ms: 1_000,
     subscriptions_max: 1,
     onMessage () {},
-    onClosed () {}
+    onClosed () {},
+    onRefused () {}
   }, null)
   const authenticated = session.authenticate('token')
   session.left(1006)

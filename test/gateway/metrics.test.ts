@@ -1,0 +1,82 @@
+// What a gateway tells Prometheus: the figures move with what happens, under names of its conventions, with bounded labels.
+
+import t from 'tap'
+import { call, Client, privateRedis, startGateway, tokenOf, WORKER_SCOPES } from './support.ts'
+import { until } from '../support/wait.ts'
+
+const redis = await privateRedis(t)
+const worker = await tokenOf({ scope: WORKER_SCOPES })
+
+interface Figures { text: string, value: (sample: string) => number }
+
+async function figuresOf (internalUrl: string): Promise<Figures> {
+  const response = await fetch(`${internalUrl}/metrics`)
+  t.match(response.headers.get('content-type'), /^text\/plain; version=0\.0\.4/)
+  const text = await response.text()
+  const samples = new Map(text.split('\n').filter(line => line !== '' && !line.startsWith('#')).map(line => {
+    const at = line.lastIndexOf(' ')
+    return [line.slice(0, at), Number(line.slice(at + 1))] as const
+  }))
+  return { text, value: sample => samples.get(sample) ?? 0 }
+}
+
+t.test('figures move with what happens', async t => {
+  const { url, internal_url: internalUrl } = await startGateway(t, redis)
+  const before = await figuresOf(internalUrl)
+  t.equal(before.value('headway_ready'), 1)
+  t.equal(before.value('headway_hearing'), 1)
+  t.equal(before.value('headway_connections{kind="websocket"}'), 0)
+
+  await call(`${url}/v1/jobs`, 'POST', worker, { id: 'secret-job', items_total: 5, state: 'running' })
+  const first = await new Client(`${url}/?job_id=secret-job&token=${worker}`).open()
+  const { data: { epoch } } = await first.of('job.snapshot')
+  const second = await new Client(`${url}/?job_id=secret-job&token=${worker}&since=${String(epoch)}.0`).open()
+  const third = await new Client(`${url}/?job_id=secret-job&token=${worker}&since=1.0`).open()
+  await third.of('job.snapshot')
+  await new Client(`${url}/?job_id=absent&token=${worker}`).refused()
+  first.say({ action: 'nonsense', id: 'n' })
+  await first.answer('n')
+  for (let n = 0; n < 4; n++) await call(`${url}/v1/jobs/secret-job/progress`, 'POST', worker, { items_completed: n })
+  await call(`${url}/v1/jobs/secret-job/items/i`, 'PUT', worker, { state: 'completed' })
+  await Promise.all([first, second, third].map(client => client.of('video.completed')))
+  third.socket.close()
+  await third.end()
+
+  const figures = await until(async () => {
+    const now = await figuresOf(internalUrl)
+    return now.value('headway_connections{kind="websocket"}') === 2 ? now : null
+  }, { what: 'the third has gone' })
+  t.equal(figures.value('headway_rooms{kind="jobs"}'), 1)
+  for (const outcome of ['snapshot', 'resumed', 'reset']) t.equal(figures.value(`headway_joins_total{outcome="${outcome}"}`), 1, outcome)
+  t.ok(figures.value('headway_joins_from_memory_total') >= 1, 'the second stood where the first did')
+  t.equal(figures.value('headway_refused_messages_total{code="unknown_action"}'), 1)
+  t.equal(figures.value('headway_http_answers_total{route="/",status="404"}'), 1, 'a refused upgrade')
+  t.equal(figures.value('headway_sockets_closed_total{code="1005"}'), 1)
+  t.ok(figures.value('headway_deliveries_total') >= first.messages.length + second.messages.length)
+  t.ok(figures.value('headway_deliveries_total') >= figures.value('headway_writes_total'))
+  t.ok(figures.value('headway_delivered_bytes_total') > figures.value('headway_deliveries_total') * 50)
+  t.ok(figures.value('headway_progress_conflated_total') >= 1, 'four reports at once')
+  t.ok(figures.value('headway_drain_entries_total') >= 6)
+  t.ok(figures.value('headway_drain_events_total{effect="applied"}') >= 6)
+  t.ok(figures.value('headway_drain_redis_seconds_total') > 0)
+  t.ok(figures.value('nodejs_eventloop_lag_p99_seconds') > 0)
+  t.notMatch(figures.text, /secret-job|acme/, 'no job and no tenant is a label')
+})
+
+t.test('names keep to the conventions', async t => {
+  const { internal_url: internalUrl } = await startGateway(t, redis)
+  const { text } = await figuresOf(internalUrl)
+  const types = [...text.matchAll(/^# TYPE (headway_\S+) (\w+)$/gm)].map(([, name = '', type = '']) => ({ name, type }))
+  t.ok(types.length > 15)
+  for (const { name, type } of types) {
+    t.match(name, type === 'counter' ? /^headway_[a-z_]+_total$/ : /^headway_[a-z_]+(?<!_total)$/, name)
+    t.match(text, new RegExp(`^# HELP ${name} .+`, 'm'))
+  }
+})
+
+t.test('on the public port only when it is asked for', async t => {
+  const { url } = await startGateway(t, redis, { HEADWAY_PUBLIC_PROBES: 'off' })
+  t.equal((await fetch(`${url}/metrics`)).status, 404)
+  const { url: open } = await startGateway(t, redis, { HEADWAY_PUBLIC_PROBES: 'on' })
+  t.equal((await fetch(`${open}/metrics`)).status, 200)
+})
