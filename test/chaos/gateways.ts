@@ -42,7 +42,7 @@ export async function startGateway (redisUrl: string, env: Record<string, string
     await until(async () => {
       if (!child.running()) throw new Error(`a gateway ended at once: ${child.output()}`)
       return (await fetch(`${url}/startupz`)).ok
-    }, { what: 'the gateway has started', timeout_ms: 30_000, interval_ms: 50 })
+    }, { what: 'the gateway has started', timeout_ms: 90_000, interval_ms: 50 })
   }
   await start()
   return {

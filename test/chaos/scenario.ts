@@ -16,7 +16,7 @@ import { actAsUsers, work, type Progress } from './workers.ts'
 export interface RunParams { fault: Fault, seed: number, quick: boolean, file: string }
 
 /** What Redis, users and workers may take after the last planned event. Beyond it the run ends, and the checker says why. */
-const QUIET_MS_MAX = 30_000
+const QUIET_MS_MAX = 120_000
 /** Nothing new may come for this long before a run is called quiet: what comes after the end must have its chance. */
 const QUIET_MS = 400
 const RSS_BYTES_MAX = 400 * 1_048_576
