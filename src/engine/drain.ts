@@ -5,7 +5,7 @@ import type { Keys } from './keys.ts'
 import { loadScript, replyOf } from './script.ts'
 import type { EngineSettings } from './settings.ts'
 
-export type DrainWord = 'ok' | 'absent' | 'torn' | 'replica_changed' | 'held' | 'newer_format'
+export type DrainWord = 'ok' | 'absent' | 'torn' | 'replica_changed' | 'held' | 'restoring' | 'newer_format'
 
 export interface DrainResult {
   word: DrainWord

@@ -19,7 +19,15 @@ export interface Drainer {
   readonly drained: Readonly<Drained>
 }
 
-export interface DrainerParams { connections: Connections, keys: Keys, drain: Drain, log: Log, sweep_interval_ms: number }
+export interface DrainerParams {
+  connections: Connections
+  keys: Keys
+  drain: Drain
+  log: Log
+  sweep_interval_ms: number
+  /** Of a partition that Redis lost. */
+  restore_hold_ms: number
+}
 
 const TORN_RETRY_MS = 25
 const WOKEN_WAIT_MS = 2
@@ -28,7 +36,7 @@ const PRODUCER_SILENT_MS = 3_600_000
 
 const forgetScript = loadScript('forget_producers.lua')
 
-export function createDrainer ({ connections, keys, drain, log, sweep_interval_ms }: DrainerParams): Drainer {
+export function createDrainer ({ connections, keys, drain, log, sweep_interval_ms, restore_hold_ms }: DrainerParams): Drainer {
   const events_max = new Array<number>(keys.partitions).fill(EVENTS_MAX >> 1)
   const running = new Map<number, Promise<void>>()
   const positions = new Map<number, string>()
@@ -42,7 +50,10 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
     const result = await drain(partition, { events_max: allowed })
     count(drained, result, Date.now())
     if (result.word === 'absent') {
-      if (await createPartition(connections.command, keys, partition)) log.info({ event: 'partition_created', partition }, 'partition created')
+      // It was there when this process started.
+      if (await createPartition(connections.command, keys, partition, { hold_ms: restore_hold_ms })) {
+        log.warn({ event: 'partition_lost', partition }, 'Redis lost a partition: made anew')
+      }
     } else if (result.word === 'replica_changed') {
       const epoch = await bumpEpoch(connections.command, keys, partition)
       log.warn({ event: 'epoch_changed', partition, epoch }, 'another Redis answers: writes may be lost, every watcher starts from a snapshot')
@@ -60,6 +71,7 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
     const meaning: Record<string, string> = {
       torn: 'keys of the partition are missing: its slot is on the move, or something deleted them; trying again',
       held: 'the outbox is full and HEADWAY_OUTBOX_FULL=hold: nothing is reduced until the persister has caught up',
+      restoring: 'the persister puts back the jobs that Redis lost; their events wait for that',
       newer_format: 'the stream holds entries of a newer build: upgrade gateways before workers'
     }
     if (meaning[word]) log.warn({ event: `drain_${word}`, partition }, meaning[word])
@@ -70,7 +82,7 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
       try {
         const { word, more } = await once(partition)
         if (word === 'ok' && !more) return
-        if (word === 'held' || word === 'newer_format') return
+        if (word === 'held' || word === 'restoring' || word === 'newer_format') return
         if (word === 'torn') await new Promise((resolve) => setTimeout(resolve, TORN_RETRY_MS * (1 + Math.random())))
       } catch (error) {
         if (stopped || ++failures === 3) return // the sweep comes back

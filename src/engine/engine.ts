@@ -21,6 +21,8 @@ import { createListJobs } from './list.ts'
 import type { ListJobs } from './list.ts'
 import { createOutbox } from './outbox.ts'
 import type { Outbox } from './outbox.ts'
+import { createRestore } from './restore.ts'
+import type { Restore } from './restore.ts'
 import { agreeOnPartitions, createPartition } from './partitions.ts'
 import type { ProbeTimes } from './probe.ts'
 import { createReads } from './reads.ts'
@@ -39,6 +41,7 @@ export type { Leases } from './leases.ts'
 export type { DirtyJob, Outbox, OutboxEntry, OutboxRead } from './outbox.ts'
 export type { EngineJob, FeedMessage, TenantChange } from './packed.ts'
 export type { ItemPage, ItemQuery, JobQuery, JobRead, LogRead } from './reads.ts'
+export type { Restore } from './restore.ts'
 export type { EngineSettings } from './settings.ts'
 
 export interface EngineOptions {
@@ -58,6 +61,7 @@ export interface Engine extends Reads, Ingest, Feed, Idempotency, Tickets {
   /** For the persister. */
   readonly outbox: Outbox
   readonly leases: Leases
+  readonly restore: Restore
   readonly topology: Topology
   /** Known after start(). */
   readonly partitions: number
@@ -86,6 +90,7 @@ interface Parts {
   listJobs: ListJobs
   outbox: Outbox
   leases: Leases
+  restore: Restore
   drainer: Drainer
   drain: (partition: number, options?: DrainOptions) => Promise<DrainResult>
 }
@@ -101,7 +106,8 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
 
   function assemble (keys: Keys): Parts {
     const drain = createDrain({ connections, keys, settings: chosen })
-    const drainer = createDrainer({ connections, keys, drain, log, sweep_interval_ms: chosen.sweep_interval_ms })
+    const restore_hold_ms = chosen.outbox_bytes_max > 0 ? chosen.restore_hold_ms : 0
+    const drainer = createDrainer({ connections, keys, drain, log, sweep_interval_ms: chosen.sweep_interval_ms, restore_hold_ms })
     return {
       keys,
       drain,
@@ -113,6 +119,7 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
       listJobs: createListJobs({ connections, keys }),
       outbox: createOutbox({ connections, keys, rejected_max: chosen.rejected_max }),
       leases: createLeases({ connections, keys }),
+      restore: createRestore({ connections, keys }),
       feed: createFeed({ connections, keys, log, probe })
     }
   }
@@ -124,6 +131,7 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
     get keys () { return started().keys },
     get outbox () { return started().outbox },
     get leases () { return started().leases },
+    get restore () { return started().restore },
     async start ({ drain = true } = {}) {
       const keys = createKeys(prefix, await agreeOnPartitions(connections, prefix, partitions))
       for (let n = 0; n < keys.partitions; n++) await createPartition(connections.command, keys, n)

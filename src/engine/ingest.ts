@@ -56,7 +56,7 @@ export function createIngest ({ connections, keys, drainer }: { connections: Con
       const passed = word === 'ok' && !isBefore(cursor, entryId)
       const answers = passed ? await answersOf(partition, entryId) : null
       if (answers) return answers
-      if (passed || word === 'held' || word === 'newer_format') return 'never'
+      if (passed || word === 'held' || word === 'restoring' || word === 'newer_format') return 'never'
       return more ? 'again' : 'wait'
     } catch {
       return 'wait'

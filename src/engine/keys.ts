@@ -55,6 +55,8 @@ export interface Keys {
   ticket (id: string): string
   /** STRING what came of a request, 24 h. @param key any visible ASCII; kept out of the hash tag */
   idempotent (tenant: string, key: string): string
+  /** HASH items of a job that is being put back. */
+  prepared (tenant: string, id: string): string
   /** STRING which persister works on a partition. */
   lease (n: number): string
   /** ZSET persisters → last heard of, ms. */
@@ -99,6 +101,7 @@ export function createKeys (prefix: string, partitions: number): Keys {
     probe: (n, id) => `${of(n).tag}probe:${id}`,
     ticket: (id) => `${prefix}:ticket:${id}`,
     idempotent: (tenant, key) => `${prefix}:idem:${tenant}/${encodeURIComponent(key)}`,
+    prepared: (tenant, id) => `${of(partitionOf(tenant, id, partitions)).tag}prepared:${tenant}/${id}`,
     lease: (n) => `${of(n).tag}lease`,
     persisters: `${prefix}:persisters`,
     slot: (n) => crc16(`p${n}`) % SLOTS

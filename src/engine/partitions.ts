@@ -48,9 +48,16 @@ export async function storedPartitions (connections: Connections, prefix: string
   return Number(stored)
 }
 
-/** Idempotent. @returns whether it was new (or had been wiped) */
-export async function createPartition (redis: RedisClient, keys: Keys, partition: number, now_ms = 0): Promise<boolean> {
-  const [word] = replyOf(createScript, await createScript.run(redis, { ...keys.partition(partition) }, { now_ms }))
+/**
+ * Idempotent.
+ *
+ * @param options hold_ms: the reducer waits so long for a persister that puts lost jobs back
+ * @returns whether it was new (or had been wiped)
+ */
+export async function createPartition (
+  redis: RedisClient, keys: Keys, partition: number, { now_ms = 0, hold_ms = 0 }: { now_ms?: number, hold_ms?: number } = {}
+): Promise<boolean> {
+  const [word] = replyOf(createScript, await createScript.run(redis, { ...keys.partition(partition) }, { now_ms, hold_ms }))
   return word === 'created'
 }
 

@@ -22,6 +22,8 @@ export interface EngineSettings {
   outbox_full: 'dirty' | 'hold'
   /** Finished jobs, of all partitions together, that wait for the persister with all their items; beyond it with their header only. */
   waiting_jobs_max: number
+  /** After Redis lost a partition, with a sink: events wait at most so long for the persister to put its jobs back. */
+  restore_hold_ms: number
   /** Every gateway looks at every partition at this interval, whatever wakes it besides. */
   sweep_interval_ms: number
 }
@@ -38,5 +40,6 @@ export const DEFAULT_SETTINGS: EngineSettings = {
   outbox_bytes_max: 0,
   outbox_full: 'dirty',
   waiting_jobs_max: 10_000,
+  restore_hold_ms: 15_000,
   sweep_interval_ms: 300
 }

@@ -6,6 +6,7 @@ import type { DirtyJob, Log, Outbox, OutboxEntry, OutboxRead } from '../engine/e
 import { createBatch, type BatchBounds, type BatchBuilder } from './batch.ts'
 import { batchOf, type Deliver, type Delivered, type Poison } from './deliver.ts'
 import type { Meters } from './meters.ts'
+import type { Rebuild } from './rebuild.ts'
 import { createRegistrations, type Registrations } from './registrations.ts'
 import { jobRow, truncatedRow } from './rows.ts'
 import type { PersisterSettings } from './settings.ts'
@@ -14,6 +15,7 @@ import type { EventRow } from './sink.ts'
 export interface LaneParams {
   outbox: Outbox
   deliver: Deliver
+  rebuild: Rebuild
   settings: PersisterSettings
   meters: Meters
   log: Log
@@ -37,8 +39,10 @@ const DIRTY_EVERY = 8
 const SCALE_MIN = 1 / 64
 const REDIS_RETRY_MS = 500
 
-export function createLane ({ outbox, deliver, settings, meters, log, partitions, stop }: LaneParams): Lane {
+export function createLane ({ outbox, deliver, rebuild, settings, meters, log, partitions, stop }: LaneParams): Lane {
   const registrations = createRegistrations(outbox)
+  /** Epochs for which it was asked whether jobs were lost. */
+  const asked = new Map<number, string>()
   let scale = 1
   let round = 0
 
@@ -54,6 +58,11 @@ export function createLane ({ outbox, deliver, settings, meters, log, partitions
     const share = Math.ceil(limits.bytes_max / 2 / Math.max(1, mine.length))
     const size = { entries_max: ENTRIES_MAX, bytes_max: share }
     const reads = await Promise.all(mine.map(async partition => ({ partition, read: await outbox.readOutbox(partition, size) })))
+    const others = reads.flatMap(({ partition, read }) => read !== null && asked.get(partition) !== read.epoch ? [partition] : [])
+    if (others.length > 0) {
+      await rebuild.ensure(others)
+      for (const { partition, read } of reads) if (read !== null) asked.set(partition, read.epoch)
+    }
     const taken: Taken[] = []
     let more = false
     for (let n = 0; n < reads.length; n++) {

@@ -7,12 +7,13 @@ import { createDeliver } from './deliver.ts'
 import { createHolder } from './holder.ts'
 import { createLane } from './lane.ts'
 import { createMeters, type Meters } from './meters.ts'
+import { createRebuild } from './rebuild.ts'
 import { DEFAULT_PERSISTER_SETTINGS, type PersisterSettings } from './settings.ts'
 import type { Sink } from './sink.ts'
 
 export interface PersisterOptions {
   /** Started. */
-  engine: Pick<Engine, 'outbox' | 'leases' | 'partitions'>
+  engine: Pick<Engine, 'outbox' | 'leases' | 'restore' | 'partitions' | 'keys'>
   sink: Sink
   log: Log
   settings?: Partial<PersisterSettings>
@@ -33,9 +34,19 @@ export function createPersister ({ engine, sink, log, settings: given }: Persist
   const stop = stopping.signal
   const name = randomBytes(6).toString('hex')
   const holder = createHolder({ leases: engine.leases, name, partitions: engine.partitions, lease_ms: settings.lease_ms, meters, log })
+  const rebuild = createRebuild({
+    sink,
+    restore: engine.restore,
+    partitionOf: (tenant, id) => engine.keys.job(tenant, id).partition,
+    meters,
+    log,
+    timeout_ms: settings.timeout_ms,
+    stop
+  })
   const count = Math.min(settings.lanes, engine.partitions)
   const lanes = Array.from({ length: count }, (_, lane) => createLane({
     outbox: engine.outbox,
+    rebuild,
     deliver: createDeliver({ sink, settings, log, meters, stop }),
     settings,
     meters,

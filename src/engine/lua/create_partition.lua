@@ -12,6 +12,7 @@
 -- KEYS[8] rejected   STREAM
 -- KEYS[9] producers  HASH
 -- ARGV[1] now_ms     int  0 = Redis's own clock
+-- ARGV[2] hold_ms    int  the reducer waits so long for the persister to put lost jobs back; 0 = it does not
 --
 -- Returns {word}: created, or exists
 
@@ -43,5 +44,6 @@ local change = last[1] and string.match(last[1][1], '^%d+') or '0'
 local clock = string.format('%.0f', now)
 redis.call('HSET', KEYS[2],
   '_', table.concat({ '1', '0-0', '0', '0', clock, change, epoch, '0', '0' }, '\t'),
-  'ep', epoch, 'rid', replid, 'ob', '0-0', 'obb', '0') -- entries that survived are read again: what is written twice does no harm
+  'ep', epoch, 'rid', replid, 'born', clock, 'ob', '0-0', 'obb', '0') -- entries that survived are read again: what is written twice does no harm
+if ARGV[2] ~= '0' then redis.call('HSET', KEYS[2], 'hold', string.format('%.0f', now + ARGV[2])) end
 return { 'created' }

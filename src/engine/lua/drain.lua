@@ -39,10 +39,11 @@
 -- torn           keys are missing (a slot on the move): nothing was written, try again
 -- replica_changed  another Redis answers than the one that wrote meta: bump_epoch.lua
 -- held           the outbox is full and outbox_hold is set
+-- restoring      the partition was lost, and the persister puts its jobs back: for a bounded time their events wait
 
 local started_at = redis.call('TIME')
 local sink = ARGV[17] ~= '0'
-local stored_meta = sink and redis.call('HMGET', KEYS[2], '_', 'ep', 'rid', 'ob', 'obb') or redis.call('HMGET', KEYS[2], '_', 'ep', 'rid')
+local stored_meta = sink and redis.call('HMGET', KEYS[2], '_', 'ep', 'rid', 'ob', 'obb', 'hold') or redis.call('HMGET', KEYS[2], '_', 'ep', 'rid')
 if not stored_meta[1] then return { 'absent' } end
 if redis.call('EXISTS', unpack(KEYS)) ~= 9 then return { 'torn' } end
 if not redis.call('INFO', 'replication'):find('master_replid:' .. stored_meta[3], 1, true) then return { 'replica_changed' } end
@@ -95,6 +96,7 @@ setmetatable(R, { __index = make_rare })
 -- #include lib/due.lua
 -- #include lib/read.lua
 
+if sink and stored_meta[6] and now < stored_meta[6] + 0 then return { 'restoring' } end
 local outbox_full = sink and R.bytes_in - (tonumber(stored_meta[5]) or 0) >= ARGV[17] + 0
 if outbox_full and ARGV[18] == '1' then return { 'held' } end
 

@@ -56,7 +56,7 @@ export async function openArena (params: ArenaParams): Promise<Arena> {
   const jobKeys = world.jobs.map(({ tenant, job }) => engine.keys.job(tenant, job).key)
   const allKeys = [...Object.values(keys) as string[], ...jobKeys]
   await redis.unlink(...allKeys)
-  await createPartition(redis, engine.keys, world.partition, START_MS)
+  await createPartition(redis, engine.keys, world.partition, { now_ms: START_MS })
   const [meta, epoch] = await redis.hmget(keys.meta, '_', 'ep')
   const [, , , , lastMs, , lastEpoch] = (meta ?? '').split('\t').map(Number)
   const model = createModel({ last_ms: lastMs ?? NaN, epoch: Number(epoch), last_epoch: lastEpoch ?? NaN, owns: world.owns, settings })
