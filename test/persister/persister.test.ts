@@ -83,7 +83,9 @@ t.test('poison is put aside row by row, what was around it is stored, and the pl
   }
   const spoken: Spoken[] = []
   await startPersister(t, engine, sink, {}, spoken).start()
-  await until(() => sink.jobs.get('acme/a')?.state === 'completed' && sink.jobs.has('acme/b'))
+  await until(async () => (await Promise.all([0, 1].map((n) => engine.outbox.readOutbox(n, { entries_max: 1, bytes_max: 1 }))))
+    .every((read) => read?.waiting_bytes === 0))
+  t.match([...sink.jobs.values()].map(({ id, state }) => [id, state]).sort(), [['a', 'completed'], ['b', 'running']])
   t.same(faultsOfHistory(sink), [])
   t.same([...sink.items.values()].map(({ id }) => id).sort(), ['good', 'last'])
   t.equal([...sink.events.values()].filter(({ type }) => type === 'history_truncated').length, 1)
