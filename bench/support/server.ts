@@ -73,7 +73,7 @@ export async function startHeadway (redisUrl: string): Promise<Server> {
 }
 
 /** One of bench/baselines. */
-export async function startBaseline (name: 'ws' | 'socketio' | 'bare', redisUrl = ''): Promise<Server> {
+export async function startBaseline (name: 'ws' | 'socketio' | 'bare' | 'relay', redisUrl = ''): Promise<Server> {
   const [port = 0] = await freePorts(1)
   const program = fileURLToPath(new URL(`../baselines/${name}.ts`, import.meta.url))
   return await start({ REDIS_URL: redisUrl, PORT: port }, port, [program], '/')
