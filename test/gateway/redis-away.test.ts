@@ -19,6 +19,10 @@ t.test('away and back', async t => {
   const write = await call(`${url}/v1/jobs`, 'POST', token, { id: 'other' })
   t.match(write, { status: 503, body: { code: 'redis_unavailable' } })
   t.ok(Number(write.headers.get('retry-after')) > 0)
+  const many = [{ type: 'job.heartbeat', job: 'watched' }, { type: 'job.heartbeat', job: 'other' }]
+  t.match(await call(`${url}/v1/events`, 'POST', token, many), { status: 503, body: { code: 'redis_unavailable', control: { state: null } } })
+  t.match(await call(`${url}/v1/tickets`, 'POST', token), { status: 503, body: { code: 'redis_unavailable' } })
+  t.match(await call(`${url}/v1/jobs/watched/timeline`, 'GET', token), { status: 503, body: { code: 'redis_unavailable' } })
   t.match(await call(`${url}/v1/jobs/watched`, 'GET', token), { status: 200, body: { id: 'watched', items_total: 2 } }, 'from memory')
   t.match(await call(`${url}/v1/jobs/unwatched`, 'GET', token), { status: 503 })
   t.match(await new Client(`${url}/?job_id=unwatched&token=${token}`).refused(), { status: 503, headers: { 'retry-after': String } })

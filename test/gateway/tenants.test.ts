@@ -13,6 +13,8 @@ const CALLS: [string, string, unknown][] = [
   ['GET', '', undefined],
   ['GET', '/items', undefined],
   ['GET', '/items?state=completed', undefined],
+  ['GET', '/timeline', undefined],
+  ['GET', '/events', undefined],
   ['POST', '/state', { state: 'failed' }],
   ['POST', '/control', { action: 'cancel' }],
   ['POST', '/progress', { items_completed: 9 }],
@@ -39,6 +41,26 @@ t.test('by HTTP a foreign job is like an absent one, on every route', async t =>
   }
   t.match(await call(`${url}/v1/jobs`, 'GET', theirs), { status: 200, body: { data: [], next_cursor: null } })
   t.match(await call(`${url}/v1/jobs/mine`, 'GET', mine), { body: { state: 'running', items_completed: 1, items_failed: 0 } }, 'untouched')
+})
+
+t.test('nor by many events at once, a ticket, or another tenant\'s Idempotency-Key', async t => {
+  const update = (job: string) => [{ type: 'item.update', job, data: { id: 'i1', state: 'failed' } }]
+  const [foreign, absent] = [await call(`${url}/v1/events`, 'POST', theirs, update('mine')), await call(`${url}/v1/events`, 'POST', theirs, update('none'))]
+  t.match(foreign.body, { accepted: 0, rejected: [{ code: 'unknown_job' }], jobs: {} })
+  t.same(shape(foreign, 'mine'), shape(absent, 'none'))
+  t.match(await call(`${url}/v1/events`, 'POST', theirs, update('mine').map(event => ({ ...event, tenant: 'acme' }))), { body: { rejected: [{ code: 'forbidden' }] } })
+
+  const { body: { ticket } } = await call(`${url}/v1/tickets`, 'POST', theirs)
+  t.match(await new Client(`${url}/?job_id=mine&ticket=${String(ticket)}`).refused(), { status: 404 })
+
+  const register = async (token: string, body: string) => await fetch(`${url}/v1/jobs`, {
+    method: 'POST', body, headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'idempotency-key': 'shared' }
+  })
+  t.equal((await register(mine, '{"id":"keyed","title":"private"}')).status, 201)
+  const other = await register(theirs, '{"id":"keyed-theirs"}')
+  t.equal(other.status, 201)
+  t.notMatch(await other.text(), /private/)
+  t.match(await call(`${url}/v1/jobs/mine`, 'GET', mine), { body: { items_completed: 1, items_failed: 0 } }, 'untouched')
 })
 
 t.test('by socket too', async t => {

@@ -6,7 +6,8 @@ import { statusReply } from '../../protocol/schema/replies.ts'
 import type { Health } from '../health.ts'
 
 export function registerHealthRoutes (app: FastifyInstance, health: Health): void {
-  app.get('/livez', { schema: schemaOf('Whether this process serves; asks nobody') }, async (_request, reply) => reply.header('cache-control', 'no-store').send({ status: 'ok' }))
+  app.get('/livez', { schema: schemaOf('Whether this process serves; asks nobody') }, async (_request, reply) =>
+    reply.header('cache-control', 'no-store').send({ status: 'ok' }))
   app.get('/startupz', { schema: schemaOf('Whether Redis was seen once') }, async (_request, reply) => {
     const started = health.started()
     return reply.code(started ? 200 : 503).header('cache-control', 'no-store').send({ status: started ? 'ok' : 'starting' })
