@@ -73,8 +73,10 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   registerWorkerRoutes(app, { engine })
   await registerBatchRoute(app, { engine, events })
   registerTicketRoute(app, { tickets })
-  const { ping_interval_ms: heartbeatMs, socket_queue_bytes_max: queueMax } = config
-  const streams = registerEventsRoute(app, { hub, auth, sockets, tickets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax })
+  const { ping_interval_ms: heartbeatMs, socket_queue_bytes_max: queueMax, behind_ms_max: behindMax } = config
+  const streams = registerEventsRoute(app, {
+    hub, auth, sockets, tickets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax, behind_ms_max: behindMax
+  })
   app.addHook('preClose', async () => streams.stop())
   page?.register(app)
   if (config.public_probes) registerProbes(app, options)

@@ -8,7 +8,7 @@ import type { Outlet } from './post.ts'
 /** The socket's writing side. */
 export interface BacklogSink {
   /** Null = the socket is not attached yet. */
-  readonly outlet: Outlet | null
+  readonly outlet: Pick<Outlet, 'queued' | 'flush'> | null
   write: (frame: Frame) => void
 }
 

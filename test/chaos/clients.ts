@@ -1,11 +1,12 @@
-// The watchers of a run: plain WebSocket clients that write down every frame, come back with full jitter, and go on behind the
+// The watchers of a run: plain clients that write down every message, come back with full jitter, and go on behind the
 // last event that they have seen. They judge nothing; they only follow the protocol.
 
-import { WebSocket } from 'ws'
+import { openSocket, openStream, type Line } from './connections.ts'
 import type { Message, Recorder } from './record.ts'
 
 const RECONNECT_MS = { base: 100, max: 2_000 }
-const HANDSHAKE_MS_MAX = 3_000
+/** Every so many watchers one is a stream of server-sent events. */
+const STREAM_EACH = 4
 const TEXT_KEPT_MAX = 600
 const TERMINAL = ['completed', 'failed', 'canceled']
 
@@ -45,48 +46,44 @@ export function startWatcher ({ client, job, token, url, recorder }: WatcherPara
   let connection = 0
   let tries = 0
   let bytes = 0
-  let socket: WebSocket | null = null
+  let line: Line | null = null
+  const open = client % STREAM_EACH === STREAM_EACH - 1 ? openStream : openSocket
   let timer: NodeJS.Timeout | undefined
 
   function connect (): void {
     if (stopped) return
     const number = ++connection
     const since = position === null ? null : `${position.epoch}.${position.seq}`
-    const query = new URLSearchParams({ job_id: job, token, ...(since === null ? {} : { since }), ...(since === null ? { wait_ms: '20000' } : {}) })
-    const current = new WebSocket(`${url().replace('http', 'ws')}/v1/ws?${query}`, { handshakeTimeout: HANDSHAKE_MS_MAX, perMessageDeflate: false })
-    let again: number | null = null
-    socket = current
-    current.on('open', () => {
-      recorder.write({ k: 'open', client, connection: number, since })
-      if (!reading) current.pause()
-    })
-    current.on('message', data => {
-      if (stopped) return
-      const text = String(data)
-      bytes += text.length
-      const message = JSON.parse(text, withoutBulk) as Message
-      recorder.write({ k: 'frame', client, connection: number, message })
-      tries = 0
-      if (message.type === 'error') {
-        if (message['code'] === 'unknown_job') position = null // it was told; what comes now is another job
-        return current.close(4000, 'told of an error')
+    const current = open({ base: url(), job, token, since, wait_ms: 20_000 }, {
+      opened () {
+        recorder.write({ k: 'open', client, connection: number, since })
+        if (!reading) current.setReading(false)
+      },
+      heard (text) {
+        if (stopped) return
+        bytes += text.length
+        const message = JSON.parse(text, withoutBulk) as Message
+        recorder.write({ k: 'frame', client, connection: number, message })
+        tries = 0
+        if (message.type === 'error') {
+          if (message['code'] === 'unknown_job') position = null // it was told; what comes now is another job
+          return current.cut()
+        }
+        take(message)
+      },
+      refused (status) {
+        recorder.write({ k: 'refused', client, connection: number, status })
+        if (status === 404) position = null
+      },
+      closed (code, reason) {
+        recorder.write({ k: 'close', client, connection: number, code, reason })
+        if (line === current) line = null
+        if (stopped || ended) return
+        const again = code === 1012 ? parsed(reason)['reconnect_after_ms'] as number | undefined : undefined
+        timer = setTimeout(connect, again ?? Math.random() * Math.min(RECONNECT_MS.max, RECONNECT_MS.base * 2 ** tries++))
       }
-      take(message)
     })
-    current.on('unexpected-response', (_, response) => {
-      recorder.write({ k: 'refused', client, connection: number, status: response.statusCode ?? 0 })
-      if (response.statusCode === 404) position = null
-      response.resume()
-      current.terminate()
-    })
-    current.on('error', () => {})
-    current.on('close', (code, reason) => {
-      recorder.write({ k: 'close', client, connection: number, code, reason: String(reason) })
-      if (socket === current) socket = null
-      if (stopped || ended) return
-      if (code === 1012) again = (parsed(String(reason))['reconnect_after_ms'] as number | undefined) ?? null
-      timer = setTimeout(connect, again ?? Math.random() * Math.min(RECONNECT_MS.max, RECONNECT_MS.base * 2 ** tries++))
-    })
+    line = current
   }
 
   function take ({ type, seq = 0, data = {} }: Message): void {
@@ -114,17 +111,15 @@ export function startWatcher ({ client, job, token, url, recorder }: WatcherPara
     get ended () { return ended },
     get metrics () { return metrics },
     get bytes () { return bytes },
-    drop () { socket?.terminate() },
+    drop () { line?.cut() },
     setReading (wanted) {
       reading = wanted
-      if (socket?.readyState !== WebSocket.OPEN) return
-      if (reading) socket.resume()
-      else socket.pause()
+      line?.setReading(reading)
     },
     stop () {
       stopped = true
       clearTimeout(timer)
-      socket?.terminate()
+      line?.cut()
     }
   }
 }

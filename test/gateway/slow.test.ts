@@ -1,5 +1,6 @@
 // A client that does not read costs a bounded amount, and gets everything or a reset when it reads again; or it is closed.
 
+import { get, type IncomingMessage } from 'node:http'
 import t from 'tap'
 import type { WorkerEvent } from '../../src/protocol/worker-events.ts'
 import { until } from '../support/wait.ts'
@@ -55,4 +56,60 @@ t.test('a reader that stays behind is closed', async t => {
   stuck.socket.resume()
   await stuck.end()
   t.ok(stuck.messages.length < ITEMS)
+})
+
+/** A stream of server-sent events whose reader can stop. */
+async function openStream (url: string, job: string) {
+  const response = await new Promise<IncomingMessage>(resolve => { get(`${url}/v1/jobs/${job}/events?token=${token}`, { agent: false }, resolve) })
+  const ids: string[] = []
+  const types: string[] = []
+  let rest = ''
+  let closed = false
+  response.setEncoding('utf8')
+  response.on('error', () => {})
+  response.on('close', () => { closed = true })
+  response.on('data', (text: string) => {
+    const blocks = (rest + text).split('\n\n')
+    rest = blocks.pop() ?? ''
+    for (const block of blocks) {
+      const [, id = '', type = ''] = /^id: (\S+)\nevent: (\S+)\n/.exec(block) ?? []
+      if (id === '' || type.endsWith('.progress')) continue
+      ids.push(id)
+      types.push(type)
+    }
+  })
+  return { response, ids, types, closed: () => closed }
+}
+
+t.test('a stream of server-sent events that is not read for a while catches up on the same connection', async t => {
+  const { engine, url, internal_url: internalUrl } = await startGateway(t, redis, {
+    HEADWAY_SOCKET_QUEUE_BYTES_MAX: '65536', HEADWAY_LOG_EVENTS_MAX: '100000', HEADWAY_LOG_BYTES_MAX: '100000000'
+  })
+  await engine.submit({ tenant: 'acme', job: 'sse', type: 'job.register', data: { items_total: ITEMS, state: 'running', auto_complete: true } })
+  const { response, ids, types, closed } = await openStream(url, 'sse')
+  await until(() => types.length === 1, { what: 'a snapshot' })
+  response.pause()
+  await flood(engine, 'sse')
+  await until(async () => /^headway_behind_total [1-9]/m.test(await (await fetch(`${internalUrl}/metrics`)).text()), { what: 'it is behind' })
+  t.ok(types.length < ITEMS)
+  response.resume()
+  await until(() => closed(), { what: 'the end of the job' })
+  t.equal(types.at(-1), 'job.completed')
+  const seqs = ids.map(id => Number(id.split('.')[1]))
+  t.same(seqs, seqs.map((_, n) => seqs[0]! + n), 'every event once, in order')
+})
+
+t.test('a stream of server-sent events that stays behind is cut', async t => {
+  const { engine, url } = await startGateway(t, redis, { HEADWAY_SOCKET_QUEUE_BYTES_MAX: '16384', HEADWAY_BEHIND_MS_MAX: '1000' })
+  await engine.submit({ tenant: 'acme', job: 'cut', type: 'job.register', data: { items_total: ITEMS, state: 'running' } })
+  const { response, types, closed } = await openStream(url, 'cut')
+  await until(() => types.length === 1, { what: 'a snapshot' })
+  const channel = engine.keys.job('acme', 'cut').key
+  response.pause()
+  await flood(engine, 'cut')
+  const listeners = async () => (await redis.client().pubsub('NUMSUB', channel) as [string, number])[1]
+  await until(async () => await listeners() === 0, { what: 'the gateway lets it go' })
+  response.resume()
+  await until(() => closed(), { what: 'the connection is gone' })
+  t.ok(types.length < ITEMS)
 })

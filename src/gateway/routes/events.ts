@@ -1,5 +1,6 @@
 // Server-sent events: the same room, order and cursor as on a socket, for clients that cannot open one. `id:` is the cursor, which
-// browsers send back as Last-Event-ID. A reader that leaves too much unread is cut: it resumes by itself.
+// browsers send back as Last-Event-ID. A slow reader is behind and catches up, like a slow socket (backlog.ts); one that stays
+// behind is cut.
 
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { formatCursor, parseCursor, type Cursor } from '../../protocol/cursor.ts'
@@ -7,6 +8,7 @@ import { HeadwayError } from '../../protocol/errors.ts'
 import { eventsQuery, jobParams, type EventsQuery, type JobParams } from '../../protocol/schema/queries.ts'
 import { isTerminal } from '../../protocol/states.ts'
 import { type Auth, bearerOf, type Identity, requireScope } from '../auth.ts'
+import { Backlog } from '../backlog.ts'
 import type { Frame } from '../frame.ts'
 import type { Hub } from '../hub.ts'
 import { joinOptions } from '../join-options.ts'
@@ -21,8 +23,10 @@ export interface EventsRouteOptions {
   sockets: Pick<Sockets, 'admitStream'>
   /** Between two comments that keep the line open, ms. */
   heartbeat_ms: number
-  /** Bytes that one reader may leave unread. */
+  /** Bytes that one reader may leave unread; beyond it is behind. */
   queue_bytes_max: number
+  /** One that stays behind for this long is cut. */
+  behind_ms_max: number
 }
 
 export interface EventsRoute {
@@ -33,6 +37,7 @@ export interface EventsRoute {
 /** How long a browser waits before it comes back, ms: each is told another time, so that they do not come together. */
 const RETRY_MS_MIN = 500
 const RETRY_MS_MAX = 3_000
+const COMMENT = ': alive\n\n'
 /** The last is for nginx, which else collects before it passes on. */
 const STREAM_HEADERS = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 
@@ -75,8 +80,8 @@ export function registerEventsRoute (app: FastifyInstance, options: EventsRouteO
           resolve()
         },
         send (frame) {
-          const taken = stream.write(frame)
-          if (isEnd(frame.head?.seq)) setImmediate(end)
+          const taken = stream.backlog.take(id, frame, place)
+          if (taken && isEnd(frame.head?.seq)) setImmediate(end)
           return taken
         },
         ended (why) {
@@ -113,11 +118,23 @@ function cursorOf (text: string | undefined): Cursor | null {
 
 /** The writing side of one answer. */
 function createStream (reply: FastifyReply, identity: Identity, since: Cursor | null, options: EventsRouteOptions) {
-  const { heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax } = options
+  const { heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax, behind_ms_max: behindMax } = options
   const { raw } = reply
   let epoch = since?.epoch ?? 0
   let ticker: NodeJS.Timeout | undefined
+  const backlog = new Backlog({
+    outlet: {
+      queued: () => raw.writableLength,
+      flush: done => { if (done !== undefined) raw.write(COMMENT, () => done()) }
+    },
+    write ({ text, head }: Frame) {
+      if (head === null) return
+      epoch = head.epoch ?? epoch
+      raw.write(`id: ${formatCursor({ epoch, seq: head.seq })}\nevent: ${head.type}\ndata: ${text}\n\n`)
+    }
+  }, queueMax)
   return {
+    backlog,
     begun: () => ticker !== undefined,
     begin (): void {
       reply.hijack()
@@ -125,28 +142,20 @@ function createStream (reply: FastifyReply, identity: Identity, since: Cursor | 
       raw.write(`retry: ${Math.ceil(RETRY_MS_MIN + Math.random() * (RETRY_MS_MAX - RETRY_MS_MIN))}\n\n`)
       const { expires_at: expiresAt } = identity
       ticker = setInterval(() => {
-        if (expiresAt !== null && Date.now() >= expiresAt) raw.destroy()
-        else raw.write(': alive\n\n')
-      }, heartbeatMs)
-    },
-    /** @returns false when too much is unread: the stream is cut */
-    write ({ text, head }: Frame): boolean {
-      if (raw.writableLength > queueMax) {
-        setImmediate(() => raw.destroy())
-        return false
-      }
-      if (head === null) return true
-      epoch = head.epoch ?? epoch
-      raw.write(`id: ${formatCursor({ epoch, seq: head.seq })}\nevent: ${head.type}\ndata: ${text}\n\n`)
-      return true
+        const now = Date.now()
+        if ((expiresAt !== null && now >= expiresAt) || backlog.behindMs(now) >= behindMax) raw.destroy()
+        else raw.write(COMMENT)
+      }, Math.min(heartbeatMs, behindMax))
     },
     tell (why: HeadwayError): void {
       raw.write(`event: error\ndata: ${JSON.stringify(toProblem(toHeadwayError(why)))}\n\n`)
     },
     end (): void {
+      backlog.close()
       if (ticker === undefined) return
       clearInterval(ticker)
       raw.end()
+      setTimeout(() => raw.destroy(), behindMax).unref() // it may never read the rest
     }
   }
 }
