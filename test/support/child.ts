@@ -15,8 +15,15 @@ export interface GuardedChild {
   end (signal?: NodeJS.Signals): Promise<void>
 }
 
+export interface ChildOptions {
+  cwd?: string
+  /** Another user, when this one is root. */
+  uid?: number
+  gid?: number
+}
+
 /** @throws Error when the command cannot be started at all */
-export async function spawnGuarded (command: string, args: readonly string[], options: { cwd?: string } = {}): Promise<GuardedChild> {
+export async function spawnGuarded (command: string, args: readonly string[], options: ChildOptions = {}): Promise<GuardedChild> {
   const child: ChildProcess = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options })
   await once(child, 'spawn')
   let output = ''
