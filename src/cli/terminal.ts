@@ -2,6 +2,7 @@
 
 import { stripVTControlCharacters, styleText } from 'node:util'
 import { formatCount, formatEstimate, formatPercent } from '../dashboard/format.ts'
+import { readable } from '../dashboard/words.ts'
 import type { JobView } from '../protocol/messages.ts'
 import type { ItemState, JobState } from '../protocol/states.ts'
 
@@ -64,7 +65,7 @@ export function outlook (job: JobView): string {
   if (job.rate_limited) words.push('rate limited')
   if (job.stalled) words.push('stalled')
   if (job.deadline_exceeded) words.push('deadline exceeded')
-  if (job.reason !== null && job.state !== 'running') words.push(plain(job.reason))
+  if (job.reason !== null && job.state !== 'running') words.push(plain(readable(job.reason)))
   return words.join(', ')
 }
 

@@ -6,6 +6,7 @@ import { WAIT_MS_MAX } from '../protocol/limits.ts'
 import type { JobState } from '../protocol/states.ts'
 import { UsageError, tellFault, wholeNumber, type Command } from './command.ts'
 import { REMOTE_HELP, REMOTE_OPTIONS, remoteOf } from './remote.ts'
+import { watchAll } from './watch-all.ts'
 import { drawJob, lineOfMessage } from './watch-text.ts'
 import { createScreen, plain } from './terminal.ts'
 
@@ -23,10 +24,11 @@ export interface WatchOptions { json: boolean, isTerminal: boolean, signal: Abor
 export const command: Command = {
   summary: 'follows a job live, to its end',
 
-  help: () => `headway watch <job> [--wait <s>] [--json]
+  help: () => `headway watch <job> | --all [--wait <s>] [--json]
 
 Follows a job until it ends; every event is told, over cut lines and restarted gateways. Bars on a terminal, plain lines elsewhere.
 
+  --all              every job of the tenant, until Ctrl-C
   --wait <s>         for a job that is not registered yet, at most ${WAIT_MS_MAX / 1_000} [0]
   --json             the messages as they come, one JSON object a line
 ${REMOTE_HELP}
@@ -36,7 +38,8 @@ Exit code: 0 the job completed, 1 it failed, 2 it was canceled; 3 it could not b
 
 Examples:
   headway watch job_123 && echo done
-  headway watch job_123 --wait 30 --json | jq -r 'select(.type=="video.failed").data.id'`,
+  headway watch job_123 --wait 30 --json | jq -r 'select(.type=="video.failed").data.id'
+  headway watch --all`,
 
   async run (args) {
     const stop = new AbortController()
@@ -46,13 +49,17 @@ Examples:
       const { values, positionals: [id, ...others] } = parseArgs({
         args: [...args],
         allowPositionals: true,
-        options: { ...REMOTE_OPTIONS, wait: { type: 'string', default: '0' }, json: { type: 'boolean', default: false } }
+        options: { ...REMOTE_OPTIONS, all: { type: 'boolean', default: false }, wait: { type: 'string', default: '0' }, json: { type: 'boolean', default: false } }
       })
-      if (id === undefined || others.length > 0) throw new UsageError('headway watch <job>: name one job')
+      if (others.length > 0 || (id === undefined) !== values.all) throw new UsageError('headway watch <job>, or headway watch --all')
       const waitMs = wholeNumber('wait', values.wait, 0, WAIT_MS_MAX / 1_000) * 1_000
-      const { url, getToken } = remoteOf(values)
+      const remote = remoteOf(values)
       const options = { json: values.json, isTerminal: process.stdout.isTTY, signal: stop.signal }
-      client = createClient({ url, getToken })
+      if (id === undefined) {
+        await watchAll(remote, options)
+        return INTERRUPTED
+      }
+      client = createClient(remote)
       return await watchJob(client, id, waitMs, options)
     } catch (error) {
       tellFault(error)

@@ -7,7 +7,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import t, { type Test } from 'tap'
+import { applyMessage } from '../../src/cli/tenant-stream.ts'
+import type { JobView } from '../../src/protocol/messages.ts'
 import { call, privateRedis, SECRET, startGateway, tokenOf, WORKER_SCOPES } from '../gateway/support.ts'
+import { freePorts } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
 
 t.setTimeout(180_000) // processes start slowly on a machine that runs all tests
@@ -131,7 +134,7 @@ t.test('watch as JSON waits for a job, and says when it cannot watch', async t =
   t.equal(messages.at(-1)?.type, 'job.completed')
   t.match(await headway(t, ['watch', 'nobody-at-all']), { code: 3, err: /nobody-at-all cannot be watched: There is no job/ })
   t.match(await headway(t, ['watch']), { code: 3, err: /headway watch <job>/ })
-  t.match(await headway(t, ['watch', 'a', 'b']), { code: 3 })
+  t.match(await headway(t, ['watch', 'a', '--all']), { code: 3 })
 })
 
 t.test('watch draws on a terminal, and Ctrl-C leaves it as it was', async t => {
@@ -151,4 +154,57 @@ t.test('watch draws on a terminal, and Ctrl-C leaves it as it was', async t => {
   watched.child.stdin?.write('\u0003')
   t.equal(await watched.ended, 130)
   t.match(watched.out(), /\u001b\[\?25h/, 'the cursor is back')
+})
+
+t.test('watch --all tells of every job, until Ctrl-C', async t => {
+  await tell('', { id: 'all-1', items_total: 4, state: 'running' })
+  const lines = start(t, ['watch', '--all'])
+  const json = start(t, ['watch', '--all', '--json'])
+  const command = ['script', '-qec', `stty rows 12 cols 100; exec ${process.execPath} ${HEADWAY} watch --all`, '/dev/null']
+  const drawn = start(t, [], { TERM: 'xterm' }, command)
+  const all = [lines, json, drawn]
+  await until(() => all.every(({ out }) => out().includes('all-1')), { what: 'they watch', timeout_ms: 20_000 })
+  await tell('', { id: 'all-2', items_total: 2, state: 'running', title: 'Came later' })
+  await tell('/all-2/items/a', { state: 'completed' }, 'PUT')
+  await until(() => /all-2 running +50\.0 % {2}1 completed of 2/.test(lines.out()), { what: 'lines', timeout_ms: 20_000 })
+  await until(() => json.out().split('\n').some(line => /"id":"all-2".*"percent_complete":50/.test(line)), { what: 'JSON', timeout_ms: 20_000 })
+  await until(() => /all-2 +running +█{12}░{12} +50\.0 %.*Came later/.test(stripVTControlCharacters(drawn.out())), { what: 'bars', timeout_ms: 20_000 })
+  t.match(stripVTControlCharacters(drawn.out()), /\d+ jobs, \d+ running/)
+  for (const line of json.out().trim().split('\n')) t.ok((JSON.parse(line) as { id: string }).id)
+  lines.child.kill('SIGINT')
+  json.child.kill('SIGTERM')
+  drawn.child.stdin?.write('\u0003')
+  t.same(await Promise.all(all.map(({ ended }) => ended)), [130, 130, 130])
+  t.match(await headway(t, ['watch', '--all'], { more: { HEADWAY_TOKEN: 'forged' } }), { code: 3, err: /not valid/ })
+})
+
+t.test('watch --all goes on when its gateway is replaced', async t => {
+  const [port = 0] = await freePorts(1)
+  const settings = { HEADWAY_PREFIX: engine.keys.prefix, WEBSOCKET_PORT: String(port) }
+  const first = await startGateway(t, redis, settings)
+  const watched = start(t, ['watch', '--all', '--json'], { HEADWAY_URL: first.url })
+  await tell('', { id: 'before' })
+  await until(() => watched.out().includes('"before"'), { what: 'it watches', timeout_ms: 20_000 })
+  await first.gateway.stop()
+  await tell('', { id: 'between' })
+  await startGateway(t, redis, settings)
+  await until(() => watched.out().includes('"between"'), { what: 'what happened meanwhile is told', timeout_ms: 30_000 })
+  await tell('', { id: 'after' })
+  await until(() => watched.out().includes('"after"'), { what: 'it goes on', timeout_ms: 20_000 })
+})
+
+t.test('of two states of a job the newer one counts', async t => {
+  const job = (id: string, epoch: number, rev: number) => ({ id, epoch, rev }) as JobView
+  const changed = (one: JobView) => ({ type: 'tenant.job_changed' as const, ts: '', job_id: one.id, seq: 0, rev: one.rev, data: { job: one } })
+  const removed = (id: string, epoch: number) => ({ type: 'tenant.job_removed' as const, ts: '', job_id: id, data: { epoch } })
+  const list = { type: 'tenant.snapshot' as const, ts: '', data: { jobs: [job('a', 2, 5)], reset: false } }
+  const view = applyMessage({ jobs: [], live: false, loaded: false }, list)
+  t.match(view, { live: true, loaded: true })
+  for (const [epoch, rev, wins] of [[2, 5, false], [2, 4, false], [1, 9, false], [2, 6, true], [3, 1, true]] as const) {
+    const next = applyMessage(view, changed(job('a', epoch, rev)))
+    t.equal(next !== view && next.jobs[0]?.rev === rev, wins, `${epoch}.${rev}`)
+  }
+  t.same(applyMessage(view, changed(job('b', 1, 1))).jobs.map(({ id }) => id), ['b', 'a'])
+  t.same(applyMessage(view, removed('a', 2)).jobs, [])
+  t.equal(applyMessage(view, removed('a', 1)), view, 'an older run of the id')
 })

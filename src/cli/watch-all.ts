@@ -1,0 +1,83 @@
+// `headway watch --all`: every job of the tenant, newest first, a bar each.
+
+import { createClient, type JobView } from '../client/index.ts'
+import { formatPercent } from '../dashboard/format.ts'
+import { isTerminal as isEnded } from '../protocol/states.ts'
+import type { Remote } from './remote.ts'
+import { openTenantStream, type TenantView } from './tenant-stream.ts'
+import { bar, cell, createScreen, cut, lineOf, outlook, plain, stateText } from './terminal.ts'
+import type { WatchOptions } from './watch.ts'
+
+const FRAME_MS = 200
+const BAR_COLUMNS = 24
+const ID_COLUMNS = 24
+
+/** Runs until `signal`. @throws HeadwayError when the server refuses */
+export async function watchAll (remote: Remote, { json, isTerminal, signal }: WatchOptions): Promise<void> {
+  const { url, getToken } = remote
+  const screen = !json && isTerminal ? createScreen(process.stdout) : null
+  const tell = screen === null ? createTeller(json) : null
+  const refused = Promise.withResolvers<never>()
+  const stopped = new Promise<void>(resolve => { signal.addEventListener('abort', () => { resolve() }, { once: true }) })
+  const client = createClient({ url, getToken })
+  const stream = openTenantStream({
+    url,
+    getToken,
+    probe: () => client.listJobs({ limit: 1 }),
+    onChange () {
+      const { jobs, live } = stream.getView()
+      if (live) tell?.(jobs)
+    },
+    onRefused: refused.reject
+  })
+  const draw = (): void => { screen?.draw(drawJobs(stream.getView(), process.stdout.columns, process.stdout.rows)) }
+  const drawing = screen === null ? undefined : setInterval(draw, FRAME_MS)
+  try {
+    await Promise.race([stopped, refused.promise])
+    draw()
+  } finally {
+    clearInterval(drawing)
+    screen?.end()
+    stream.close()
+    client.close()
+  }
+}
+
+/** Those that still run first, then as they came: with more jobs than lines, these are what one looks for. */
+export function drawJobs ({ jobs, live, loaded }: TenantView, columns: number, rows: number): string[] {
+  if (!loaded) return ['connecting…']
+  const order = [...jobs.filter(({ state }) => !isEnded(state)), ...jobs.filter(({ state }) => isEnded(state))]
+  const room = Math.max(1, rows - 3)
+  const running = jobs.filter(({ state }) => state === 'running').length
+  const head = `${jobs.length} jobs, ${running} running${loaded && !live ? '; the line is cut, this is the last that was heard' : ''}`
+  const more = order.length > room ? [`… and ${order.length - room} more`] : []
+  return [cut(head, columns), ...order.slice(0, room).map(job => jobText(job, columns)), ...more]
+}
+
+function jobText (job: JobView, columns: number): string {
+  const tail = [outlook(job), plain(job.title ?? '')].filter(text => text !== '').join('  ')
+  const fixed = ID_COLUMNS + 10 + BAR_COLUMNS + 9 + 5
+  return `${cell(job.id, ID_COLUMNS)} ${stateText(job.state, 10)} ${bar(job, BAR_COLUMNS)} ${formatPercent(job.percent_complete).padStart(8)}  ${cut(tail, columns - fixed)}`
+}
+
+/** A line for each job that is new or has changed its state or its percent, in whole ones; as JSON for every change. */
+function createTeller (json: boolean): (jobs: readonly JobView[]) => void {
+  let known = new Map<string, { job: JobView, line: string }>()
+  return jobs => {
+    const next = new Map<string, { job: JobView, line: string }>()
+    for (const job of [...jobs].reverse()) {
+      const before = known.get(job.id)
+      const isTold = before !== undefined && before.job.state === job.state && wholePercent(before.job) === wholePercent(job)
+      const line = isTold ? before.line : `${job.id} ${lineOf(job)}`
+      next.set(job.id, { job, line })
+      if (before?.job === job) continue
+      if (json) console.log(JSON.stringify(job))
+      else if (before?.line !== line) console.log(`${job.updated_at} ${line}`)
+    }
+    known = next
+  }
+}
+
+function wholePercent (job: JobView): number {
+  return Math.floor(job.percent_complete)
+}
