@@ -1,0 +1,54 @@
+// The manifests as objects: every document of every file, and the overlays as `kubectl kustomize` renders them, where it is installed.
+
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parse, parseAllDocuments } from 'yaml'
+import { findProgram } from '../../src/demo/system-programs.ts'
+
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+export const OVERLAYS = ['dev', 'production'] as const
+
+/** A manifest; tests reach into it freely, what is absent is undefined. */
+
+export type Manifest = any
+
+export interface Found { from: string, manifest: Manifest }
+
+/** Documents of all files but the kustomizations. */
+export function sourceManifests (): Found[] {
+  return yamlFiles().filter(file => basename(file) !== 'kustomization.yaml').flatMap(file => documentsOf(relative(ROOT, file), readFileSync(file, 'utf8')))
+}
+
+export function kustomizations (): Found[] {
+  return yamlFiles().filter(file => basename(file) === 'kustomization.yaml').map(file => ({ from: relative(ROOT, file), manifest: parse(readFileSync(file, 'utf8')) }))
+}
+
+/** What the cluster would get; null where kubectl is not installed. @throws Error with kustomize's own words */
+export function rendered (overlay: typeof OVERLAYS[number]): Found[] | null {
+  if (findProgram(['kubectl']) === null) return null
+  const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', join(ROOT, 'k8s/overlays', overlay)], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(stderr)
+  return documentsOf(`overlay ${overlay}`, stdout)
+}
+
+export function nameOf ({ from, manifest }: Found): string {
+  return `${from}: ${manifest.kind} ${manifest.metadata?.name}`
+}
+
+/** The pod's spec of what makes pods, else undefined. */
+export function podOf (manifest: Manifest): Manifest {
+  return ['Deployment', 'StatefulSet', 'Job'].includes(manifest.kind) ? manifest.spec.template.spec : undefined
+}
+
+function yamlFiles (): string[] {
+  return readdirSync(join(ROOT, 'k8s'), { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.yaml')).sort().map(name => join(ROOT, 'k8s', name))
+}
+
+function documentsOf (from: string, text: string): Found[] {
+  return parseAllDocuments(text, { uniqueKeys: true }).map(document => {
+    if (document.errors.length > 0) throw new Error(`${from}: ${String(document.errors[0])}`)
+    return { from, manifest: document.toJS() as Manifest }
+  })
+}
