@@ -16,6 +16,8 @@ export interface JobRead {
   registration: Registration
   /** Those logged last, newest first, at most 50. */
   items: StoredItem[]
+  /** In process and not among these; at most 50 in all, and only when a position was given. */
+  open: StoredItem[]
   /** Distinct items seen. */
   items_seen: number
   /** Redis's clock, wall ms. */
@@ -72,12 +74,14 @@ export function createReads ({ connections, keys }: { connections: Connections, 
       const reply = replyOf(jobScript, await jobScript.run(redis, named(tenant, id), wanted))
       if (reply[0] === 'unknown_job') return null
       const [, header, registration, gap_ms, partition_epoch, now_ms] = reply as [string, string, string, string, string, string]
-      const [ids, records, truncated, chunks] = reply.slice(6) as [string[], (string | null)[], number, string[]]
+      const [ids, records, truncated, chunks, openIds, openRecords] = reply.slice(6) as
+        [string[], (string | null)[], number, string[], string[], (string | null)[]]
       const job = decodeHeader(header, { tenant, id, gap_ms: Number(gap_ms), partition_epoch: Number(partition_epoch) })
       return {
         job,
         registration: decodeRegistration(registration),
         items: itemsOf(ids, records),
+        open: itemsOf(openIds, openRecords),
         items_seen: job.store.items_seen,
         now_ms: Number(now_ms),
         events: eventsOf(chunks, after_seq),

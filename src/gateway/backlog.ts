@@ -38,10 +38,7 @@ export class Backlog {
    */
   take (key: string, frame: Frame, waiting: Waiting): boolean {
     const { outlet } = this.#sink
-    if (this.#since === null && this.#turn !== key && outlet !== null && outlet.queued() > this.#queueMax) {
-      this.#since = Date.now()
-      outlet.flush(() => this.#drained())
-    }
+    if (this.#since === null && this.#turn !== key && outlet !== null && outlet.queued() > this.#queueMax) this.#fallBehind(outlet)
     const taken = this.#since === null
     if (taken) this.#sink.write(frame)
     else (this.#waiting ??= new Map()).set(key, waiting)
@@ -55,8 +52,10 @@ export class Backlog {
     if (this.#turn === key) this.#endTurn(key)
   }
 
-  /** How long it has been behind at this instant, ms; 0 = it is not. */
+  /** How long it has been behind at this instant, ms; 0 = it is not. Answers to what it says itself count too. */
   behindMs (wallMs: number): number {
+    const { outlet } = this.#sink
+    if (this.#since === null && outlet !== null && outlet.queued() > this.#queueMax) this.#fallBehind(outlet)
     return this.#since === null ? 0 : wallMs - this.#since
   }
 
@@ -65,15 +64,21 @@ export class Backlog {
     this.#waiting = null
   }
 
-  #drained (): void {
-    this.#since = null
-    this.#next()
+  #fallBehind (outlet: Pick<Outlet, 'flush'>): void {
+    this.#since = Date.now()
+    outlet.flush(() => {
+      this.#since = null
+      this.#next()
+    })
   }
 
   #next (): void {
     if (this.#turn !== null || this.#since !== null || this.#closed || this.#waiting === null) return
     const [first] = this.#waiting
     if (first === undefined) return
+    const { outlet } = this.#sink
+    // The one before may have filled it: the next one waits until that is read.
+    if (outlet !== null && outlet.queued() > this.#queueMax) return this.#fallBehind(outlet)
     const [key, waiting] = first
     this.#waiting.delete(key)
     this.#turn = key

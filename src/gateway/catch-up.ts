@@ -105,7 +105,7 @@ function isNewer (message: FeedMessage, than: StoredJob): message is Update {
 /** Progress of items that are in process still, as the last message has it. */
 function openItems (found: JobRead | null, newer: readonly { message: Update }[]): Iterable<ProgressLine> {
   const lines = new Map<string, ProgressLine>()
-  for (const item of found?.items ?? []) {
+  for (const item of [...found?.items ?? [], ...found?.open ?? []]) {
     if (item.state !== 'processing' || item.percent_complete === 0) continue
     lines.set(item.id, { ts: item.updated_at, cid: `${found!.job.epoch}.${found!.job.seq}`, item })
   }

@@ -2,6 +2,9 @@
 // looks on the wire, and so the seam for other formats.
 
 import type { JobMessage, ServerMessage, SnapshotData } from '../protocol/messages.ts'
+import { isTerminal, JOB_STATES } from '../protocol/states.ts'
+
+const FINAL: ReadonlySet<string> = new Set(JOB_STATES.filter(isTerminal).map(state => `job.${state}`))
 
 /** Of a job's message, for those that have to know it without reading the text. */
 export interface FrameHead {
@@ -9,6 +12,8 @@ export interface FrameHead {
   seq: number
   /** Of a snapshot; null = that of the messages before. */
   epoch: number | null
+  /** Nothing of the job follows it. */
+  final: boolean
 }
 
 export interface Frame {
@@ -42,9 +47,11 @@ class TextFrame implements Frame {
 /** Events advance the seq, progress carries one that is reached, and a snapshot needs none. */
 export function jobFrame (message: JobMessage): Frame {
   const { type, seq } = message
-  const epoch = type === 'job.snapshot' ? (message.data as SnapshotData).epoch : null
+  const snapshot = type === 'job.snapshot' ? message.data as SnapshotData : null
+  const epoch = snapshot?.epoch ?? null
+  const final = snapshot === null ? FINAL.has(type) : isTerminal(snapshot.job.state)
   const before = type.endsWith('.progress') ? seq : seq - 1
-  return new TextFrame(JSON.stringify(message), epoch === null ? before : null, { type, seq, epoch })
+  return new TextFrame(JSON.stringify(message), epoch === null ? before : null, { type, seq, epoch, final })
 }
 
 export function plainFrame (message: ServerMessage | string): Frame {

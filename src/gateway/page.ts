@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { stripTypeScriptTypes } from 'node:module'
+import * as nodeModule from 'node:module'
 import { extname, join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -70,7 +70,7 @@ export function createPage (source: string = SOURCE): Page {
 function filesOf (source: string, folder: string): string[] {
   return readdirSync(join(source, folder), { recursive: true, encoding: 'utf8' })
     .map(name => `${folder}/${name.split(sep).join('/')}`)
-    .filter(path => extname(path) in TYPES && !path.startsWith('protocol/schema/'))
+    .filter(path => extname(path) in TYPES && !path.endsWith('.d.ts') && !path.startsWith('protocol/schema/'))
     .sort()
 }
 
@@ -85,7 +85,7 @@ function strip (text: string): string {
   const { emitWarning } = process
   process.emitWarning = () => {}
   try {
-    return stripTypeScriptTypes(text, { mode: 'strip' })
+    return nodeModule.stripTypeScriptTypes(text, { mode: 'strip' }) // from Node 22 on; a built package needs none of it
   } finally {
     process.emitWarning = emitWarning
   }

@@ -75,6 +75,8 @@ interface Read {
   /** Live members wait for it too. */
   reset: boolean
   joiners: Set<Seat>
+  /** Where the room stood when it began; null = nowhere. */
+  known: StoredJob | null
   /** Seq behind which the log is read; null = not at all. */
   after: number | null
   buffer: Heard[]
@@ -194,7 +196,7 @@ export function createRoom (options: RoomOptions): Room {
     const isOfUse = (since: Cursor | null): since is Cursor => since !== null && (known === null || since.epoch === known.job.epoch)
     const cursors = [...joiners].map(({ since }) => since).filter(isOfUse).map(({ seq }) => seq)
     const after = reset && known !== null ? known.job.seq : cursors.length > 0 ? Math.min(...cursors) : null
-    const read: Read = { reset, joiners, after, buffer: [], again: false, done, settled }
+    const read: Read = { reset, joiners, known: known?.job ?? null, after, buffer: [], again: false, done, settled }
     reading = read
     if (reset) tally.rechecks++
     forget()
@@ -207,7 +209,8 @@ export function createRoom (options: RoomOptions): Room {
   function finish (read: Read, found: JobRead | null): void {
     if (closed) return
     // A promoted node that lacks what the room has told already, before the next drain issues the new epoch: (epoch, rev) must not go back.
-    if (read.reset && found !== null && known?.job.epoch === found.job.epoch && found.job.rev < known.job.rev) {
+    if (found !== null && read.known !== null && isOlder(found.job, read.known)) {
+      read.again = true
       return fail(read, new HeadwayError('redis_unavailable', 'Redis has lost writes and is about to say so; repeat the request in a moment.'))
     }
     reading = null
@@ -221,7 +224,8 @@ export function createRoom (options: RoomOptions): Room {
     } else {
       for (const seat of absent.take()) read.joiners.add(seat)
       const catchUp = new CatchUp(found, read.after)
-      if (known === null || read.reset) {
+      // A newer run, or a loss that the channel has not told of yet: for everybody.
+      if (known === null || read.reset || found.job.epoch > known.job.epoch) {
         reposition(catchUp, read)
       } else {
         catchUp.heard.push(...read.buffer)
@@ -259,6 +263,7 @@ export function createRoom (options: RoomOptions): Room {
     }
     seatAll(catchUp, read.joiners)
     for (const { message } of read.buffer) {
+      if (message.epoch < job.epoch) continue // of the run before
       catchUp.heard.push({ message, frames: advance(message) })
       // A gap began another read, which covers the rest.
       if (reading !== null || closed) return
@@ -287,7 +292,7 @@ export function createRoom (options: RoomOptions): Room {
       frames.set(key, missed)
       const resumed = since !== null && catchUp.continues(since, known?.job ?? null)
       tally.joins[resumed ? 'resumed' : since === null ? 'snapshot' : 'reset']++
-      if (!seat.joined) seat.member.joined(resumed)
+      if (!seat.joined) seat.member.joined(resumed, resumed && missed.length === 0)
       seat.joined = true
       audience.tell(seat, missed)
     }
@@ -383,4 +388,8 @@ export function createRoom (options: RoomOptions): Room {
   }
 
   return { join, recheck, peek: () => known, close }
+}
+
+function isOlder (one: StoredJob, than: StoredJob): boolean {
+  return one.epoch < than.epoch || (one.epoch === than.epoch && one.rev < than.rev)
 }

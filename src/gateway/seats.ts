@@ -5,8 +5,12 @@ import { HeadwayError } from '../protocol/errors.ts'
 import type { Frame } from './frame.ts'
 
 export interface Member {
-  /** Called once, right before the first message; `resumed` = what follows continues the cursor, no snapshot comes. */
-  joined: (resumed: boolean) => void
+  /**
+   * Called once, right before the first message.
+   * @param resumed what follows continues the cursor, no snapshot comes
+   * @param over nothing follows: the job had ended where the cursor stands
+   */
+  joined: (resumed: boolean, over: boolean) => void
   /** The same frame goes to every member. @returns false when the socket is behind: it gets nothing until it calls `resume` */
   send: (frame: Frame) => boolean
   /** Nothing more will come: null when a job that was watched to its end has left Redis, else why it cannot be watched (any more). */

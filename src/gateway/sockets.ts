@@ -116,6 +116,8 @@ export function createSockets (options: SocketsOptions): Sockets {
     const identity = ticket !== undefined
       ? await tickets.redeem(ticket, request.headers.origin)
       : token === null ? null : await auth.verify(token)
+    // Who left meanwhile is not announced any more.
+    if (request.raw.socket.destroyed) throw new HeadwayError('closed', 'The client is gone.')
     if (identity !== null) requireScope(identity, 'jobs:read')
     const session = new Session(shared, identity)
     sessions.add(session)

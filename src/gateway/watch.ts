@@ -1,6 +1,6 @@
 // One subscription of one socket, as a room sees it: it settles when the first message has gone out, or never could.
 
-import type { HeadwayError } from '../protocol/errors.ts'
+import { HeadwayError } from '../protocol/errors.ts'
 import type { Backlog } from './backlog.ts'
 import type { Frame } from './frame.ts'
 import type { Place } from './room.ts'
@@ -27,7 +27,7 @@ export class Watch implements Member {
     this.#onJoined = onJoined
   }
 
-  /** @returns settles with the first message, or when the watch is stopped; rejects with why there is none */
+  /** @returns settles with the first message; rejects with why there is none: `closed` when the watch was stopped before */
   begin (join: (member: Member) => Place): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -65,7 +65,9 @@ export class Watch implements Member {
   stop (): void {
     this.#place?.leave()
     this.#owner.backlog.drop(this.job_id)
-    this.#settle()
+    const reject = this.#reject
+    this.#forget()
+    reject?.(new HeadwayError('closed', 'The job is not watched any more, or anew, before its first message came.'))
   }
 
   #settle (): void {

@@ -77,3 +77,28 @@ t.test('a closed one resumes nothing', t => {
   t.same(resumed, [])
   t.end()
 })
+
+t.test('what one has missed may fill the socket: the next one waits until it is read', async t => {
+  const { backlog, resumed, give, read, settled } = setUp()
+  give('a', LARGE)
+  give('a', 'a1')
+  give('b', 'b1')
+  read()
+  t.same(resumed, ['a'])
+  t.ok(give('a', LARGE), 'its turn, taken as a whole')
+  await settled()
+  t.same(resumed, ['a'])
+  t.ok(backlog.behindMs(Date.now() + 5_000) >= 4_000, 'and the socket counts as behind')
+  read()
+  t.same(resumed, ['a', 'b'])
+})
+
+t.test('a socket that is full of answers to itself is behind too', t => {
+  const { backlog, written, give } = setUp()
+  give('a', LARGE)
+  t.equal(backlog.behindMs(Date.now()), 0)
+  t.ok(backlog.behindMs(Date.now() + 5_000) >= 4_000)
+  t.notOk(give('a', 'a1'))
+  t.same(written, [LARGE])
+  t.end()
+})

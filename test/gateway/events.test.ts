@@ -97,3 +97,16 @@ t.test('a gateway that stops ends its streams', async t => {
   await brief.gateway.stop()
   t.match(await response.text(), /^retry: \d+\n\nid: /)
 })
+
+t.test('a stream that still waits for its job does not hold up a gateway that stops', async t => {
+  const brief = await startGateway(t, redis)
+  const waiting = call(`${brief.url}/v1/jobs/nobody/events?wait_ms=60000&token=${token}`, 'GET', null)
+  await until(async () => (await fetch(`${brief.internal_url}/metrics`)).text().then(text => text.includes('headway_connections{kind="sse"} 1')), { what: 'it waits' })
+  await brief.gateway.stop()
+  t.match(await waiting, { status: 503, body: { code: 'not_ready' } })
+})
+
+t.test('a HEAD opens no stream', async t => {
+  const response = await fetch(`${url}/v1/jobs/sse/events?token=${token}`, { method: 'HEAD' })
+  t.ok(response.status === 404 || response.status === 405, String(response.status))
+})

@@ -57,7 +57,7 @@ export function update (seqTo: number, rev: number, { events = 1, epoch = EPOCH,
 
 export function readAt (seq: number, rev: number, epoch = EPOCH, events: LoggedEvent[] = []): JobRead {
   const job = { ...storedJob({ epoch, seq, rev }), ...ENGINE_COLUMNS }
-  return { job, registration: REGISTRATION, items: [], items_seen: 0, now_ms: 0, events, truncated: events.length === 0 }
+  return { job, registration: REGISTRATION, items: [], open: [], items_seen: 0, now_ms: 0, events, truncated: events.length === 0 }
 }
 
 const ENGINE_COLUMNS = {

@@ -135,3 +135,15 @@ t.test('the bucket', async t => {
   now = 60_000
   t.same([bucket.take(), bucket.take(), bucket.take(), bucket.take()], [true, true, true, false], 'never more than the burst')
 })
+
+t.test('a subscribe that is overtaken before its first message has an answer too', async t => {
+  const { url } = await startGateway(t, redis)
+  const client = await new Client(`${url}/v1/ws?token=${await tokenOf()}`).open()
+  client.say({ action: 'subscribe', job_id: 'later', wait_ms: 60_000, id: 's1' })
+  client.say({ action: 'subscribe', job_id: 'later', wait_ms: 60_000, id: 's2' })
+  t.match(await client.answer('s1'), { type: 'error', code: 'closed', job_id: 'later' })
+  client.say({ action: 'unsubscribe', job_id: 'later', id: 'u' })
+  t.match(await client.answer('s2'), { type: 'error', code: 'closed' })
+  t.match(await client.answer('u'), { type: 'ack' })
+  client.socket.close()
+})

@@ -63,7 +63,8 @@ function playedEngine () {
 }
 
 function readOf (id: string, rev: number, fields: Fields = {}): JobRead {
-  return { job: stored(id, rev, fields), registration: { ...REGISTRATION, title: `title of ${id}` }, items: [], items_seen: 0, events: [], truncated: false, now_ms: 0 }
+  const registration = { ...REGISTRATION, title: `title of ${id}` }
+  return { job: stored(id, rev, fields), registration, items: [], open: [], items_seen: 0, events: [], truncated: false, now_ms: 0 }
 }
 
 interface Watcher extends TenantMember { heard: string[], messages: TenantMessage[], why?: HeadwayError }

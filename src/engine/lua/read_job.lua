@@ -8,10 +8,11 @@
 -- ARGV[2] chunks_max  int  chunks of the log looked through for them
 -- ARGV[3] after_seq   int  the position; -1 = none, no log is read
 --
--- Returns {'ok', header, registration, gap_ms, partition_epoch, now_ms, ids, records, truncated, chunks} or {'unknown_job'};
--- truncated = 1 when the log does not continue the position
+-- Returns {'ok', header, registration, gap_ms, partition_epoch, now_ms, ids, records, truncated, chunks, open_ids, open_records} or
+-- {'unknown_job'}; truncated = 1 when the log does not continue the position; open = further items in process, when one was given
 
 -- #include lib/log_after.lua
+-- #include lib/open_items.lua
 
 local stored = redis.call('HMGET', KEYS[1], '_', 'r')
 if not stored[1] then return { 'unknown_job' } end
@@ -38,4 +39,6 @@ end
 local records = #fields > 0 and redis.call('HMGET', KEYS[1], unpack(fields)) or {}
 local truncated, chunks = 0, {}
 if ARGV[3] ~= '-1' then truncated, chunks = log_after(KEYS[1], stored[1], ARGV[3] + 0) end
-return { 'ok', stored[1], stored[2], gap_ms, meta[2] or '0', now, ids, records, truncated, chunks }
+local open_ids, open_records = {}, {}
+if ARGV[3] ~= '-1' then open_ids, open_records = open_items(KEYS[1], stored[1], ids, records, ARGV[1] + 0) end
+return { 'ok', stored[1], stored[2], gap_ms, meta[2] or '0', now, ids, records, truncated, chunks, open_ids, open_records }

@@ -6,7 +6,6 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { formatCursor, parseCursor, type Cursor } from '../../protocol/cursor.ts'
 import { HeadwayError } from '../../protocol/errors.ts'
 import { eventsQuery, jobParams, type EventsQuery, type JobParams } from '../../protocol/schema/queries.ts'
-import { isTerminal } from '../../protocol/states.ts'
 import { type Auth, bearerOf, type Identity, requireScope } from '../auth.ts'
 import { Backlog } from '../backlog.ts'
 import type { Frame } from '../frame.ts'
@@ -55,7 +54,7 @@ export function registerEventsRoute (app: FastifyInstance, options: EventsRouteO
   }
   const config = { stream: true, codes: ['unknown_job', 'invalid_cursor', 'overloaded', 'not_ready'] } as const
 
-  app.get<{ Params: JobParams, Querystring: EventsQuery }>('/v1/jobs/:id/events', { config, schema }, async (request, reply) => {
+  app.get<{ Params: JobParams, Querystring: EventsQuery }>('/v1/jobs/:id/events', { config, schema, exposeHeadRoute: false }, async (request, reply) => {
     const { query, params: { id }, headers } = request
     const since = cursorOf(query.since ?? headers['last-event-id']?.toString())
     const token = query.token ?? bearerOf(headers.authorization)
@@ -65,23 +64,17 @@ export function registerEventsRoute (app: FastifyInstance, options: EventsRouteO
     const release = sockets.admitStream()
     const { tenant_id: tenant } = identity
 
-    /** Nothing follows this seq. */
-    const isEnd = (seq: number | undefined): boolean => {
-      const job = hub.peek(tenant, id)?.job
-      return job !== undefined && isTerminal(job.state) && job.seq === seq
-    }
-
     const stream = createStream(reply, identity, since, options)
     await new Promise<void>((resolve, reject) => {
       const place = hub.join(tenant, id, {
-        joined (resumed) {
-          if (resumed && isEnd(since?.seq)) void reply.code(204).send() // so that a browser stays away
+        joined (_resumed, over) {
+          if (over) void reply.code(204).send() // so that a browser stays away
           else stream.begin()
           resolve()
         },
         send (frame) {
           const taken = stream.backlog.take(id, frame, place)
-          if (taken && isEnd(frame.head?.seq)) setImmediate(end)
+          if (taken && frame.head?.final === true) setImmediate(end)
           return taken
         },
         ended (why) {
@@ -95,7 +88,8 @@ export function registerEventsRoute (app: FastifyInstance, options: EventsRouteO
         release()
         place.leave()
         stream.end()
-        resolve() // for one that left before it was told anything
+        if (stream.begun() || reply.sent || reply.raw.destroyed) resolve()
+        else reject(new HeadwayError('not_ready', 'This gateway is stopping; another one will answer.'))
       }
       streams.add(end)
       reply.raw.once('close', end)

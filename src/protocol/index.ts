@@ -1,0 +1,16 @@
+// The words that all parts share, for applications that name them themselves: states, messages, cursors, errors, limits.
+
+export { formatCursor, parseCursor } from './cursor.ts'
+export type { Cursor } from './cursor.ts'
+export { CLOSE_CODES, ERRORS, HeadwayError } from './errors.ts'
+export type { ErrorCode } from './errors.ts'
+export { isId } from './ids.ts'
+export * from './limits.ts'
+export type * from './messages.ts'
+export { jobMetrics } from './metrics.ts'
+export { partitionOf } from './partition.ts'
+export { isTerminal, ITEM_STATES, JOB_STATES } from './states.ts'
+export type { ControlAction, ItemState, JobState, TerminalJobState } from './states.ts'
+export type * from './tenant-messages.ts'
+export { formatTimestamp, parseTimestamp } from './timestamp.ts'
+export type * from './worker-events.ts'
