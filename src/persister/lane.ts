@@ -193,7 +193,7 @@ function addDirty (batch: BatchBuilder, { found }: DirtyJob): boolean {
 
 /** In the place of an event that the sink refuses. */
 function standIn (row: EventRow): EventRow {
-  return { ...row, type: 'history_truncated', data: { from_seq: row.seq, to_seq: row.seq, reason: 'refused' } }
+  return { ...row, correlation_id: `${row.epoch}.${row.seq}`, type: 'history_truncated', data: { from_seq: row.seq, to_seq: row.seq, reason: 'refused' } }
 }
 
 /** Wall ms of the first change in it. */

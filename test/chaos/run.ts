@@ -9,6 +9,8 @@ import { parseArgs } from 'node:util'
 import { FAULTS, type Fault } from './faults.ts'
 import { haproxyBinary } from './haproxy.ts'
 import { runScenario } from './scenario.ts'
+import { SINK_FAULTS, type SinkFault } from './sink-faults.ts'
+import { runSinkScenario } from './sink-scenario.ts'
 
 const CHECK = fileURLToPath(new URL('./check.ts', import.meta.url))
 
@@ -23,21 +25,24 @@ Runs Redis, gateways, workers and clients as they run for users, breaks somethin
   --keep          keeps the record of a good run too; a bad one's is always kept, and its place is printed
 
 Faults:
-${FAULTS.map(({ name, help }) => `  ${name.padEnd(20)} ${help}`).join('\n')}
+${[...FAULTS, ...SINK_FAULTS].map(({ name, help }) => `  ${name.padEnd(26)} ${help}`).join('\n')}
 
 Exit code: 0 without violations, 1 with, 2 when something could not be run.`
 
+/** Those between gateways and clients, and those between persisters and their database. */
+const ALL: readonly (Fault | SinkFault)[] = [...FAULTS, ...SINK_FAULTS]
+
 class UsageError extends Error {}
 
-interface Wanted { faults: Fault[], seeds: number[], quick: boolean, keep: boolean }
+interface Wanted { faults: (Fault | SinkFault)[], seeds: number[], quick: boolean, keep: boolean }
 
 export function wantedOf (args: readonly string[]): Wanted | null {
   const { values } = parse(args)
   if (values.help === true) return null
   const { fault: name = '', quick = false, keep = false } = values
-  if (name === '') throw new UsageError(`--fault is missing; one of: ${namesOf(FAULTS)}, all`)
-  const faults = FAULTS.filter(fault => name === 'all' || fault.name === name || fault.name.startsWith(`${name}-`))
-  if (faults.length === 0) throw new UsageError(`there is no fault ${JSON.stringify(name)}; there are: ${namesOf(FAULTS)}, all`)
+  if (name === '') throw new UsageError(`--fault is missing; one of: ${namesOf(ALL)}, all`)
+  const faults = ALL.filter(fault => name === 'all' || fault.name === name || fault.name.startsWith(`${name}-`))
+  if (faults.length === 0) throw new UsageError(`there is no fault ${JSON.stringify(name)}; there are: ${namesOf(ALL)}, all`)
   const first = wholeNumber('--seed', values.seed ?? '1', 0)
   const count = wholeNumber('--seeds', values.seeds ?? '1', 1)
   return { faults, seeds: Array.from({ length: count }, (_, n) => first + n), quick, keep }
@@ -53,7 +58,7 @@ function parse (args: readonly string[]) {
   }
 }
 
-function namesOf (faults: readonly Fault[]): string {
+function namesOf (faults: readonly (Fault | SinkFault)[]): string {
   return faults.map(({ name }) => name).join(', ')
 }
 
@@ -66,7 +71,8 @@ function wholeNumber (option: string, text: string, least: number): number {
 export interface Outcome { code: number, text: string, file: string }
 
 /** Plays and judges. */
-export async function runOnce (fault: Fault, seed: number, quick: boolean, folder: string): Promise<Outcome> {
+export async function runOnce (fault: Fault | SinkFault, seed: number, quick: boolean, folder: string): Promise<Outcome> {
+  if (!('backend' in fault)) return await runSinkOnce(fault, seed, quick)
   const file = join(folder, `${fault.name}-${seed}.jsonl`)
   await runScenario({ fault, seed, quick, file })
   return await new Promise(resolve => {
@@ -74,6 +80,13 @@ export async function runOnce (fault: Fault, seed: number, quick: boolean, folde
       resolve({ code: error === null ? 0 : Number(error.code ?? 2), text: `${stdout}${stderr}`.trim(), file })
     })
   })
+}
+
+/** Judged by what the tables and Redis say at the end: there is no record to keep. */
+async function runSinkOnce (fault: SinkFault, seed: number, quick: boolean): Promise<Outcome> {
+  const { violations, summary } = await runSinkScenario({ fault, seed, quick })
+  const text = violations.length === 0 ? `ok: ${summary}` : [`${violations.length} violations`, ...violations.slice(0, 20)].join('\n  ')
+  return { code: violations.length === 0 ? 0 : 1, text, file: '' }
 }
 
 async function main (args: readonly string[]): Promise<number> {
@@ -85,7 +98,7 @@ async function main (args: readonly string[]): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'headway-chaos-'))
   let worst = 0
   for (const fault of wanted.faults) {
-    if (fault.balanced === true && haproxyBinary() === null) {
+    if ('balanced' in fault && fault.balanced === true && haproxyBinary() === null) {
       console.log(`${fault.name}: skipped, there is no haproxy on this machine (Debian: apt-get install haproxy)`)
       continue
     }
@@ -93,6 +106,10 @@ async function main (args: readonly string[]): Promise<number> {
       const begun = performance.now()
       const { code, text, file } = await runOnce(fault, seed, wanted.quick, folder)
       console.log(`${fault.name} seed ${seed} (${((performance.now() - begun) / 1000).toFixed(1)} s): ${text}`)
+      if (file === '') {
+        worst = Math.max(worst, code)
+        continue
+      }
       if (code !== 0 || wanted.keep) console.log(`  record: ${file}`)
       else rmSync(file)
       worst = Math.max(worst, code)
