@@ -1,9 +1,15 @@
 // The SDK for workers: everything that an application imports.
 
 export { ProgressMonitor } from './progress-monitor.ts'
-export type { CallOptions, Log, ProgressMonitorOptions, StateOptions } from './progress-monitor.ts'
+export type { CallOptions, StateOptions } from './progress-monitor.ts'
+export type { Log, ProgressMonitorOptions } from './options.ts'
+export type { WorkerToken } from './http-transport.ts'
+export { EventType, JobState, VideoState } from './names.ts'
+export type { JobProgress, VideoProgress } from './names.ts'
+export { ProgressCalculator } from './progress-calculator.ts'
+export type { CalculatorData } from './progress-calculator.ts'
 export type { JobControl, Transport } from './transport.ts'
 export { HeadwayError } from '../protocol/errors.ts'
 export type { ErrorCode } from '../protocol/errors.ts'
-export type { ItemState, JobState } from '../protocol/states.ts'
+export type { ItemState } from '../protocol/states.ts'
 export type { HeartbeatData, ItemData, ProgressData, RegisterData } from '../protocol/worker-events.ts'

@@ -1,41 +1,17 @@
 // What a worker calls: one method for each thing it can say about a job. Data objects have the field names of the wire.
 //
-// Every method returns a promise that resolves when the event is stored in Redis; the order of the calls for a job is
+// Every method returns a promise that resolves when the event is stored; the order of the calls for a job is
 // kept whether they are awaited or not. A caller that does not await may lose sight of errors, never of order.
 // When the buffer is full (Redis away, or slower than the worker) the calls wait; see batcher.ts for the bounds.
 //
 // Exit: what was called before the process runs out of work is still sent. SIGTERM and process.exit() are the
 // application's: call close() first.
 
-import { HeadwayError } from '../protocol/errors.ts'
 import type { JobState } from '../protocol/states.ts'
 import type { HeartbeatData, ItemData, ProgressData, RegisterData, Timestamp, WorkerEvent } from '../protocol/worker-events.ts'
-import { createRedisTransport } from './redis-transport.ts'
-import type { RedisTransportParams } from './redis-transport.ts'
+import { transportOf } from './options.ts'
+import type { ProgressMonitorOptions } from './options.ts'
 import type { JobControl, Transport } from './transport.ts'
-
-export type Log = RedisTransportParams['log']
-
-export interface ProgressMonitorOptions {
-  /** redis://, rediss://, a list for Cluster, redis+sentinel:// */
-  redisUrl?: string
-  /** Another way out than Redis, instead of `redisUrl`. The monitor closes it. */
-  transport?: Transport
-  /** Default `default`. */
-  tenantId?: string
-  /** HEADWAY_PREFIX of the deployment. Default `hw`. */
-  prefix?: string
-  /** Name of this worker in heartbeats. */
-  worker?: string
-  /** How long an event waits for others of its partition, ms. Default 5. */
-  batchWindowMs?: number
-  /** Events not stored yet. Default 8 MiB; as much again may wait outside. */
-  bufferBytesMax?: number
-  /** How long close() waits for what is not stored, ms. Default 10,000. */
-  closeTimeoutMs?: number
-  /** Default: warnings of the process. */
-  log?: Log
-}
 
 export interface CallOptions {
   /** Comes back in every message that the call causes. */
@@ -49,9 +25,6 @@ export interface StateOptions extends CallOptions {
   retry_at?: Timestamp | null
 }
 
-const say = (_: object, message: string): void => process.emitWarning(message, { type: 'HeadwayWarning' })
-const WARNINGS: Log = { debug () {}, info () {}, warn: say, error: say }
-
 export class ProgressMonitor {
   readonly #transport: Transport
   readonly #tenant: string
@@ -60,9 +33,9 @@ export class ProgressMonitor {
   readonly #onExit = (): void => { void this.close() }
   #closed: Promise<void> | undefined
 
-  /** @throws HeadwayError invalid_config without a way out, invalid_field when the URL cannot be read */
+  /** @throws HeadwayError invalid_config: no way out, or an option that was replaced · invalid_field: a URL that cannot be read */
   constructor (options: ProgressMonitorOptions) {
-    this.#transport = options.transport ?? transportOf(options)
+    this.#transport = transportOf(options)
     this.#tenant = options.tenantId ?? 'default'
     this.#worker = options.worker ?? null
     this.#closeTimeoutMs = options.closeTimeoutMs ?? 10_000
@@ -153,12 +126,4 @@ export class ProgressMonitor {
     stored.catch(() => {}) // a caller that does not await must not end the process
     return stored
   }
-}
-
-function transportOf (options: ProgressMonitorOptions): Transport {
-  const { redisUrl, prefix, batchWindowMs, bufferBytesMax, log = WARNINGS } = options
-  if (redisUrl === undefined) {
-    throw new HeadwayError('invalid_config', 'ProgressMonitor needs redisUrl, the address of the Redis that the gateways use')
-  }
-  return createRedisTransport({ redis_url: redisUrl, prefix, window_ms: batchWindowMs, buffer_bytes_max: bufferBytesMax, log })
 }
