@@ -6,8 +6,12 @@ import type { Registration, StoredJob } from '../protocol/job.ts'
 import { isTerminal } from '../protocol/states.ts'
 import type { Reach } from './reach.ts'
 
-/** Beyond: the one that changed longest ago is forgotten; what was held back of it goes out first. */
-const JOBS_MAX = 2_000
+/** Beyond: the one that changed longest ago is forgotten; what was held back of it goes out first. Not while states of it wait: */
+const JOBS_MAX = 10_000
+/** that is up to here, where all are told to look at the list again. */
+const JOBS_WAITING_MAX = 20_000
+/** Looked at for one that can be forgotten. */
+const LOOKED_AT_MAX = 32
 /** Registrations read at the same time. */
 const READS_AT_ONCE = 8
 /** States of a job that wait for its registration. Beyond: the oldest is left out. */
@@ -55,6 +59,8 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
   const held = new Set<string>()
   /** Jobs whose registration is to be read. */
   const lacking = new Set<string>()
+  /** Of these, those that have ended: read first. */
+  const urgent = new Set<string>()
   const reading = new Set<string>()
   let flushing: NodeJS.Timeout | undefined
   let retry: NodeJS.Timeout | undefined
@@ -64,19 +70,27 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
     const entry: Entry = entries.get(id) ?? { job: null, registration: null, waiting: [], sent_at: -Infinity, held: false }
     entries.delete(id)
     entries.set(id, entry)
-    if (entries.size > JOBS_MAX) {
-      const [oldest, gone] = entries.entries().next().value as [string, Entry]
-      if (gone.held) sendHeld(oldest, gone)
-      forget(oldest)
-      if (gone.waiting.length > 0) onLost()
-    }
+    if (entries.size > JOBS_MAX) forgetOne()
     return entry
+  }
+
+  function forgetOne (): void {
+    let looked = 0
+    for (const [id, entry] of entries) {
+      if (entry.held && registrationOf(entry.job!) !== null) sendHeld(id, entry)
+      if (entry.waiting.length === 0 && !entry.held) return forget(id)
+      if (++looked === LOOKED_AT_MAX) break
+    }
+    if (entries.size <= JOBS_WAITING_MAX) return
+    forget(entries.keys().next().value as string)
+    onLost()
   }
 
   function forget (id: string): void {
     entries.delete(id)
     held.delete(id)
     lacking.delete(id)
+    urgent.delete(id)
   }
 
   function registrationOf (job: StoredJob): Registration | null {
@@ -97,6 +111,7 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
     if (last?.epoch === job.epoch && last.state === job.state) entry.waiting.pop()
     entry.waiting.push(job)
     if (entry.waiting.length > WAITING_MAX) entry.waiting.shift()
+    if (isTerminal(job.state)) urgent.add(job.id)
     lacking.add(job.id)
     readLacking()
   }
@@ -128,11 +143,12 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
   // --- registrations
 
   function readLacking (): void {
-    for (const id of lacking) {
-      if (closed || reading.size >= READS_AT_ONCE || retry !== undefined) return
-      if (reading.has(id)) continue
+    while (!closed && reading.size < READS_AT_ONCE && retry === undefined) {
+      const id = nextLacking()
+      if (id === undefined) return
       const asked = entries.get(id)?.waiting.at(-1)?.registered_epoch ?? 0
       lacking.delete(id)
+      urgent.delete(id)
       reading.add(id)
       engine.readJob(tenant, id).then(read => {
         reading.delete(id)
@@ -148,6 +164,11 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
     }
   }
 
+  function nextLacking (): string | undefined {
+    for (const ids of [urgent, lacking]) for (const id of ids) if (!reading.has(id)) return id
+    return undefined
+  }
+
   /** @param asked the newest run that waited when the read began: what it did not find of it has left Redis */
   function take (id: string, read: JobRead | null, asked: number): void {
     const entry = entries.get(id)
@@ -155,6 +176,7 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
     const run = read?.job.registered_epoch
     if (read !== null) entry.registration = { epoch: read.job.registered_epoch, value: read.registration }
     lacking.delete(id)
+    urgent.delete(id)
     for (const job of entry.waiting.splice(0)) {
       if (job.registered_epoch === run || job.registered_epoch > asked) deliver(entry, job)
     }
@@ -189,6 +211,7 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
       const entry = touch(job.id)
       entry.registration = { epoch: job.registered_epoch, value }
       lacking.delete(job.id)
+      urgent.delete(job.id)
       const waiting = entry.waiting.splice(0)
       if (told) {
         entry.job = job

@@ -19,6 +19,8 @@ import { createTenantJobs, isNewer } from './tenant-jobs.ts'
 const SNAPSHOT_JOBS = 200
 /** Jobs that change during one list. Beyond: listed again. */
 const CHANGES_MAX = 2_000
+/** Between two lists for everybody: what could not be kept is no reason to ask Redis without end. */
+const LISTS_MS_MIN = 1_000
 const RETRY_MS_MIN = 250
 const RETRY_MS_MAX = 5_000
 const PROGRESS_INTERVAL_MS = 100
@@ -69,10 +71,11 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
     tenant_id: tenant,
     progress_interval_ms: interval,
     send: (job, registration) => broadcast(changedText(job, registration)),
-    onLost: () => { void recheck() }
+    onLost: () => { lost ??= setTimeout(() => { lost = undefined; void recheck() }, LISTS_MS_MIN) }
   })
   let reading: Read | null = null
   let retry: NodeJS.Timeout | undefined
+  let lost: NodeJS.Timeout | undefined
   let failures = 0
   let closed = false
 
@@ -184,6 +187,7 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
     if (closed) return
     closed = true
     clearTimeout(retry)
+    clearTimeout(lost)
     jobs.close()
     opened.then(leave => leave(), () => {})
     reading?.done()

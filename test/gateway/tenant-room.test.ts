@@ -187,7 +187,7 @@ t.test('a job that left Redis before its registration was read is not told; its 
 })
 
 t.test('progress is conflated, the newest comes, changes of state go at once', async t => {
-  const { engine, first } = await liveRoom(page(['a', 1]), 20)
+  const { engine, first } = await liveRoom(page(['a', 1]), 400)
   engine.publish(changed('a', 2), changed('a', 3), changed('a', 4))
   t.same(first.heard, ['a2:running'], 'the first at once')
   await until(() => first.heard.length === 2)
@@ -269,8 +269,21 @@ t.test('the last one to leave closes the room, in the middle of a list too', asy
 t.test('more jobs than are kept: held progress goes out before its job is forgotten', async t => {
   const { engine, first } = await liveRoom(page(['a', 1]))
   engine.publish(changed('a', 2), changed('a', 3))
-  for (let n = 0; n < 2_000; n++) engine.publish(changed(`j${n}.`, 1))
+  for (let n = 0; n < 10_000; n++) engine.publish(changed(`j${n}.`, 1))
   t.same(first.heard, ['a2:running', 'a3:running'])
+})
+
+t.test('the end of a job waits for nothing but its own registration, and is not forgotten among thousands that wait', async t => {
+  const { engine, first, read } = await liveRoom(page())
+  engine.publish(changed('early', 1, { state: 'completed' }))
+  for (let n = 0; n < 12_000; n++) engine.publish(changed(`j${n}.`, 1))
+  engine.publish(changed('late', 1, { state: 'failed' }))
+  ;(await read(1)).resolve(readOf('early', 1, { state: 'completed' }))
+  const next = await read(9)
+  t.equal(next.id, 'late', 'before the thousands')
+  next.resolve(readOf('late', 1, { state: 'failed' }))
+  await settled()
+  t.same(first.heard, ['early1:completed', 'late1:failed'], 'and nobody has to look at the list again')
 })
 
 t.test('with Redis: every job of the tenant ends up as it is, and leaves', async t => {
