@@ -1,8 +1,8 @@
 // Before the tests: what they need from the operating system. Installs as root on Debian, else says what to type.
 
-import { CHROMIUM, CURL, MissingProgramError, REDIS, ensureProgram } from '../src/demo/system-programs.ts'
+import { CHROMIUM, CURL, MissingProgramError, PYTHON_REDIS, REDIS, ensureProgram } from '../src/demo/system-programs.ts'
 
-for (const program of [REDIS, CHROMIUM, CURL]) {
+for (const program of [REDIS, CHROMIUM, CURL, PYTHON_REDIS]) {
   try {
     ensureProgram(program, line => console.log(line))
   } catch (error) {

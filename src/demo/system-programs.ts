@@ -9,6 +9,10 @@ export interface SystemProgram {
   title: string
   /** Names it goes by; the first found wins. */
   names: readonly string[]
+  /** Where it is looked for; absent = on the PATH. */
+  path?: string
+  /** Arguments with which it must succeed to count as there. */
+  proof?: readonly string[]
   /** Package of Debian and its relatives. */
   apt: string
   /** Command for systems whose packages have other names, by the program that installs packages there. */
@@ -56,6 +60,23 @@ export const CURL: SystemProgram = {
   docker: null
 }
 
+/** Runs docs/examples/worker.py: the system's own, which the package belongs to. */
+export const PYTHON_REDIS: SystemProgram = {
+  title: 'Python with redis-py',
+  names: ['python3'],
+  path: '/usr/bin',
+  proof: ['-c', 'import redis'],
+  apt: 'python3-redis',
+  elsewhere: {
+    brew: '/usr/bin/python3 -m pip install --user redis',
+    dnf: 'sudo dnf install -y python3-redis',
+    pacman: 'sudo pacman -S --needed python-redis',
+    apk: 'sudo apk add py3-redis',
+    zypper: 'sudo zypper install -y python3-redis'
+  },
+  docker: null
+}
+
 /** The program is absent and could not be installed; the message says what to type. */
 export class MissingProgramError extends Error {
   override name = 'MissingProgramError'
@@ -77,16 +98,21 @@ export function findProgram (names: readonly string[], path = process.env.PATH ?
  * @throws MissingProgramError when it is absent and cannot be installed without asking
  */
 export function ensureProgram (program: SystemProgram, say: (line: string) => void): string {
-  const found = findProgram(program.names)
+  const found = findWorking(program)
   if (found !== null) return found
   if (canInstall()) {
     say(`${program.title} is not installed; installing the package ${program.apt} with apt-get`)
     install(program.apt)
-    const installed = findProgram(program.names)
+    const installed = findWorking(program)
     if (installed !== null) return installed
     throw new MissingProgramError(`apt-get did not bring ${program.names.join(' or ')}; try: apt-get install ${program.apt}`)
   }
   throw new MissingProgramError(explain(program))
+}
+
+function findWorking ({ names, path, proof }: SystemProgram): string | null {
+  const found = findProgram(names, path)
+  return found !== null && proof !== undefined && spawnSync(found, proof, { stdio: 'ignore' }).status !== 0 ? null : found
 }
 
 function canInstall (): boolean {
@@ -103,7 +129,7 @@ function install (name: string): void {
 function explain (program: SystemProgram): string {
   const installer = Object.keys(program.elsewhere).find(name => findProgram([name]) !== null)
   const command = installer === undefined ? `sudo apt-get install -y ${program.apt}` : program.elsewhere[installer]
-  const lines = [`${program.title} is needed, and none of ${program.names.join(', ')} is on the PATH. Install it with`, `  ${command}`]
+  const lines = [`${program.title} is needed, and none of ${program.names.join(', ')} is ${program.path === undefined ? 'on the PATH' : `in ${program.path} with it`}. Install it with`, `  ${command}`]
   if (program.docker !== null) lines.push('or go without it, by Docker:', `  ${program.docker}`)
   return lines.join('\n')
 }

@@ -3,7 +3,7 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { MissingProgramError, REDIS, ensureProgram, findProgram } from '../../src/demo/system-programs.ts'
+import { MissingProgramError, PYTHON_REDIS, REDIS, ensureProgram, findProgram } from '../../src/demo/system-programs.ts'
 
 function program (folder: string, name: string, mode = 0o755): string {
   const file = join(folder, name)
@@ -26,6 +26,17 @@ t.test('what cannot be run does not count', async t => {
   t.equal(findProgram(['valkey-server'], folder), null)
   program(folder, 'valkey-server', 0o644)
   t.equal(findProgram(['valkey-server'], folder), null)
+})
+
+t.test('a program without what it is needed for does not count', async t => {
+  const folder = t.testdir({})
+  const path = program(folder, 'python3')
+  const before = process.env['PATH']
+  t.teardown(() => { process.env['PATH'] = before })
+  process.env['PATH'] = t.testdirName
+  t.equal(ensureProgram({ ...PYTHON_REDIS, path: folder, proof: ['-c', 'import redis'] }, () => t.fail('says nothing')), path)
+  writeFileSync(path, '#!/bin/sh\nexit 1\n')
+  t.match((await failure(() => ensureProgram({ ...PYTHON_REDIS, path: folder }, () => t.fail('says nothing'))))?.message, /python3-redis/)
 })
 
 t.test('what is missing and cannot be installed is told with the command and the way by Docker', async t => {
