@@ -5,6 +5,7 @@
 import type { Command } from './command.ts'
 
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
+  config: async () => await import('./config.ts'),
   control: async () => await import('./control.ts'),
   gateway: async () => await import('./gateway.ts'),
   persister: async () => await import('./persister.ts'),
@@ -37,8 +38,16 @@ async function run (args: readonly string[]): Promise<number> {
 }
 
 async function overview (): Promise<string> {
-  const lines = await Promise.all(Object.entries(COMMANDS).map(async ([name, load]) => `  ${name.padEnd(10)}${(await load()).command.summary}`))
-  return ['headway <command> [options]', '', ...lines, '', 'headway <command> --help tells more.'].join('\n')
+  const lines = await Promise.all(Object.entries(COMMANDS).map(async ([name, load]) => {
+    try {
+      return [`  ${name.padEnd(10)}${(await load()).command.summary}`]
+    } catch (error) {
+      // The image is without the demo.
+      if (name === 'start' && (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return []
+      throw error
+    }
+  }))
+  return ['headway <command> [options]', '', ...lines.flat(), '', 'headway <command> --help tells more.'].join('\n')
 }
 
 // `headway jobs | head` closes the pipe: enough was read.

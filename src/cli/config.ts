@@ -1,0 +1,33 @@
+// `headway config`: the settings in effect, without secrets, and every fault of them.
+
+import { loadConfig, unknownSettings } from '../config/load.ts'
+import { settings } from '../config/schema.ts'
+import { UsageError, tellFault, type Command } from './command.ts'
+
+export const command: Command = {
+  summary: 'the settings in effect, secrets hidden',
+
+  help: () => `headway config
+
+Prints every setting as it is in effect, one NAME=value a line; a secret only as (given) or (empty). What is not the default is
+marked *. Unknown names that begin with HEADWAY_ are told on standard error.
+
+Exit code: 0 good; 1 the configuration has faults, which are all named; 2 wrong command line.`,
+
+  async run (args) {
+    try {
+      if (args.length > 0) throw new UsageError(`headway config takes no arguments, only settings of the environment: ${args.join(' ')}`)
+      const config = loadConfig(process.env)
+      for (const { name, key, secret, fallback } of settings()) {
+        const value = config[key]
+        const text = Array.isArray(value) ? value.join(' ') : String(value)
+        const shown = secret ? text === '' ? '(empty)' : '(given)' : text
+        console.log(`${text === fallback ? ' ' : '*'} ${name}=${shown}`)
+      }
+      for (const name of unknownSettings(process.env)) console.error(`${name} is no setting of Headway; see --help`)
+      return 0
+    } catch (error) {
+      return tellFault(error)
+    }
+  }
+}

@@ -1,0 +1,106 @@
+// The image without an engine: the steps of deploy/Dockerfile carried out in a clean folder, then its own command and its own health
+// check, with a real Redis. What an engine alone can show (layers, the base image) stays unproved here.
+
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { DockerfileParser } from 'dockerfile-ast'
+import t from 'tap'
+import { freePorts } from '../support/ports.ts'
+import { startRedis } from '../support/redis.ts'
+import { until } from '../support/wait.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const steps = DockerfileParser.parse(readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8')).getInstructions()
+  .map(step => ({ word: step.getKeyword().toUpperCase(), text: (step.getArgumentsContent() ?? '').replace(/\\\n\s*/g, '') }))
+const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n').filter(line => line !== '' && !line.startsWith('#'))
+const listOf = (word: string): string[] => JSON.parse(steps.findLast(step => step.word === word)?.text ?? '[]') as string[]
+
+/** Whether a path of the repository is in what the engine is given: the last line that fits decides. */
+function isSent (path: string): boolean {
+  return ignored.reduce((sent, line) => {
+    const pattern = line.replace(/^!/, '')
+    return pattern === '*' || path === pattern || path.startsWith(`${pattern}/`) ? line.startsWith('!') : sent
+  }, true)
+}
+
+/** Carries out COPY and RUN of every stage in a folder of its own. @returns the last stage's /app */
+function build (folder: string): string {
+  const stages = new Map<string, string>()
+  let app = ''
+  for (const { word, text } of steps) {
+    if (word === 'FROM') {
+      app = join(folder, String(stages.size), 'app')
+      mkdirSync(app, { recursive: true })
+      stages.set(/ AS (\w+)$/.exec(text)?.[1] ?? 'last', app)
+    }
+    if (word === 'RUN') {
+      const { status, stderr } = spawnSync('sh', ['-c', `${text} --prefer-offline`], { cwd: app, encoding: 'utf8' })
+      if (status !== 0) throw new Error(`RUN ${text}: ${stderr}`)
+    }
+    if (word !== 'COPY') continue
+    const words = text.split(/\s+/)
+    const from = /^--from=(\w+)$/.exec(words[0] ?? '')?.[1]
+    const [target = '', ...sources] = words.slice(from === undefined ? 0 : 1).reverse()
+    for (const source of sources) {
+      const to = join(app, target.endsWith('./') ? source : target)
+      if (from === undefined) cpSync(join(ROOT, source), to, { recursive: true, filter: path => isSent(path.slice(ROOT.length).replace(/\/$/, '')) })
+      else cpSync(join(dirname(stages.get(from) ?? ''), source), to, { recursive: true, verbatimSymlinks: true })
+    }
+  }
+  return app
+}
+
+t.test('the Dockerfile: stages of one small base, not root, signals to node itself', async t => {
+  const bases = steps.filter(({ word }) => word === 'FROM').map(({ text }) => text.split(' ')[0])
+  t.ok(bases.length > 1)
+  t.same([...new Set(bases)], ['node:24-bookworm-slim'])
+  const last = steps.slice(steps.findLastIndex(({ word }) => word === 'FROM'))
+  t.ok(last.some(({ word, text }) => word === 'USER' && text === 'node'))
+  t.equal(listOf('ENTRYPOINT')[0], 'node', 'no shell stands between')
+  t.match(listOf('ENTRYPOINT').join(' '), /--max-semi-space-size=4/)
+  t.notOk(steps.some(({ word }) => word === 'ADD'))
+})
+
+t.test('its steps make a folder that serves, is healthy, and ends by SIGTERM', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'headway-image-'))
+  t.teardown(() => { rmSync(folder, { recursive: true, force: true }) })
+  const app = build(folder)
+  for (const absent of ['src/demo', 'src/cli/start.ts', 'test', 'node_modules/tap', 'node_modules/typescript', 'node_modules/node']) {
+    t.notOk(existsSync(join(app, absent)), `no ${absent}`)
+  }
+  const redis = await startRedis()
+  t.teardown(async () => { await redis.stop() })
+  const [port = 0, internal = 0] = await freePorts(2)
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    NODE_ENV: 'production',
+    REDIS_URL: redis.url,
+    HEADWAY_JWT_SECRET: 'a secret of these tests, longer than thirty-two characters',
+    WEBSOCKET_PORT: String(port),
+    HEADWAY_INTERNAL_PORT: String(internal),
+    HEADWAY_DRAIN_WINDOW_MS: '0'
+  }
+  const check = /CMD (\[.*\])$/.exec(steps.find(({ word }) => word === 'HEALTHCHECK')?.text ?? '')?.[1] ?? '[]'
+  const healthy = (): number | null => spawnSync(process.execPath, (JSON.parse(check) as string[]).slice(1), { env }).status
+  t.equal(healthy(), 1, 'before it runs the health check says no')
+
+  const child = spawn(process.execPath, [...listOf('ENTRYPOINT'), ...listOf('CMD')].slice(1), { cwd: app, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  t.teardown(() => { child.kill('SIGKILL') })
+  let output = ''
+  child.stdout.on('data', chunk => { output += String(chunk) })
+  await until(() => output.includes('"event":"listening"') || child.exitCode !== null)
+  t.equal(healthy(), 0)
+  t.match(await (await fetch(`http://127.0.0.1:${internal}/readyz`)).json(), { status: 'ok' })
+  t.match(await (await fetch(`http://127.0.0.1:${port}/`)).text(), /<html/, 'the dashboard is there')
+  child.kill('SIGTERM')
+  const [code] = await once(child, 'exit')
+  t.equal(code, 0)
+
+  const help = spawnSync(process.execPath, [...listOf('ENTRYPOINT').slice(1), '--help'], { cwd: app, encoding: 'utf8' })
+  t.match(help, { status: 0, stdout: /persister/ })
+  t.notMatch(help.stdout, /^ {2}start/m, 'the demo is no command of the image')
+})
