@@ -15,7 +15,7 @@ import { until } from '../support/wait.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const steps = DockerfileParser.parse(readFileSync(join(ROOT, 'deploy/Dockerfile'), 'utf8')).getInstructions()
-  .map(step => ({ word: step.getKeyword().toUpperCase(), text: (step.getArgumentsContent() ?? '').replace(/\\\n\s*/g, '') }))
+  .map(step => ({ word: step.getKeyword().toUpperCase(), text: step.getTextContent().replace(/^\w+\s+/, '').replace(/\\\n\s*/g, '') }))
 const ignored = readFileSync(join(ROOT, '.dockerignore'), 'utf8').split('\n').filter(line => line !== '' && !line.startsWith('#'))
 const listOf = (word: string): string[] => JSON.parse(steps.findLast(step => step.word === word)?.text ?? '[]') as string[]
 
