@@ -23,7 +23,9 @@ const MAY_IMPORT: Record<string, { folders: string[], packages: string[], node: 
   archive: { folders: ['protocol'], packages: ['*'], node: true },
   worker: { folders: ['protocol', 'engine'], packages: ['ioredis', 'pino'], node: true },
   client: { folders: ['protocol'], packages: [], node: false },
-  dashboard: { folders: ['client', 'protocol'], packages: [], node: false },
+  react: { folders: ['client', 'protocol'], packages: ['react'], node: false },
+  element: { folders: ['client', 'protocol'], packages: [], node: false },
+  dashboard: { folders: ['client', 'protocol'], packages: ['uplot'], node: false },
   demo: { folders: ['archive', 'client', 'config', 'dashboard', 'engine', 'gateway', 'main', 'persister', 'protocol', 'worker'], packages: ['*'], node: true },
   cli: { folders: ['*'], packages: ['*'], node: true },
   main: { folders: ['config', 'engine', 'gateway', 'persister', 'archive', 'protocol'], packages: ['*'], node: true }

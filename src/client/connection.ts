@@ -14,18 +14,22 @@ export interface ConnectionParams {
   /** ws: or wss: */
   url: string
   getToken: TokenSource
-  Socket: SocketFactory
+  /** Undefined where there is no WebSocket. */
+  Socket: SocketFactory | undefined
+  /** Taken after `MISSES_MAX` sockets in a row did not open although the server answers. */
+  Fallback: SocketFactory
   clock: Clock
   random: () => number
   onWake: WakeSource
-  onOpen: () => void
+  /** @param token that of the socket */
+  onOpen: (token: string) => void
   onMessage: (message: ServerMessage) => void
   /** An open socket is gone, or a try has failed; another try follows. */
   onDown: () => void
   /** No other try follows until {@link Connection.open} is called. */
   onRefused: (why: HeadwayError) => void
-  /** After a failed open. @returns what to do: give up, or at least how long to wait, ms */
-  ask: () => Promise<{ refused: HeadwayError } | { wait_ms: number }>
+  /** After a failed open. @returns what to do: give up, or at least how long to wait, ms; reached = the server is well */
+  ask: () => Promise<{ refused: HeadwayError } | { wait_ms: number, reached: boolean }>
 }
 
 export interface Connection {
@@ -38,6 +42,8 @@ export interface Connection {
   close (): void
 }
 
+/** One may be a restart; two while HTTP works are a proxy that lets no WebSocket through. */
+const MISSES_MAX = 2
 /** A try that has not come to anything by then is given up. */
 const OPEN_MS_MAX = 15_000
 /** Silence after which the server is asked for a word, and how long it may take: a dead line says nothing by itself. */
@@ -50,11 +56,12 @@ const BUSY_WAIT_MS = 1000
 const ERROR_OF_CLOSE: Record<number, ErrorCode> = { 1009: 'frame_too_large', 4400: 'malformed_message', 4401: 'unauthorized', 4403: 'forbidden' }
 
 export function createConnection (params: ConnectionParams): Connection {
-  const { url, getToken, Socket, clock, random, onWake, onOpen, onMessage, onDown, onRefused, ask } = params
+  const { url, getToken, Socket, Fallback, clock, random, onWake, onOpen, onMessage, onDown, onRefused, ask } = params
   const backoff = createBackoff({ random })
   let wanted = false
   let socket: SocketLike | null = null
   let opened = false
+  let misses = Socket === undefined ? MISSES_MAX : 0
   let token = ''
   /** Each try has its number: what belongs to an older one comes too late. */
   let attempt = 0
@@ -80,16 +87,19 @@ export function createConnection (params: ConnectionParams): Connection {
       return
     }
     if (current !== attempt) return
+    const Chosen = misses < MISSES_MAX && Socket !== undefined ? Socket : Fallback
     try {
-      socket = new Socket(url, ['headway.v1', `bearer.${token}`])
+      socket = new Chosen(url, ['headway.v1', `bearer.${token}`])
     } catch (cause) {
       return refuse(new HeadwayError('unauthorized', `the socket to ${url} could not be made; look at the URL and the token`, { cause }))
     }
     setTimer(() => lost(current, 1006, ''), OPEN_MS_MAX)
     socket.onopen = () => {
       opened = true
+      // Lost later, the fallback gives a WebSocket one more try.
+      if (Socket !== undefined) misses = Chosen === Fallback ? MISSES_MAX - 1 : 0
       listen(current)
-      onOpen()
+      onOpen(token)
     }
     socket.onmessage = event => {
       backoff.reset()
@@ -150,8 +160,9 @@ export function createConnection (params: ConnectionParams): Connection {
     const current = attempt
     const answer = await ask()
     if (current !== attempt || !wanted) return
-    if ('refused' in answer) refuse(answer.refused)
-    else retry(answer.wait_ms)
+    if ('refused' in answer) return refuse(answer.refused)
+    if (answer.reached) misses++
+    retry(answer.wait_ms)
   }
 
   async function closed (code: number, reason: string): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { HeadwayError, isErrorCode } from '../protocol/errors.ts'
 import type { ErrorCode } from '../protocol/errors.ts'
-import type { ItemView, JobView } from '../protocol/messages.ts'
+import type { ItemView, JobMessage, JobView } from '../protocol/messages.ts'
 import type { ItemState, JobState } from '../protocol/states.ts'
 import type { TokenSource } from './platform.ts'
 
@@ -28,6 +28,8 @@ export interface Http {
   getJob (jobId: string, options?: ReadOptions): Promise<JobView>
   /** @throws HeadwayError */
   listItems (jobId: string, query?: PageQuery<ItemState>, options?: ReadOptions): Promise<Page<ItemView>>
+  /** Logged events that Redis still holds, oldest first. @throws HeadwayError */
+  listTimeline (jobId: string, query?: Omit<PageQuery<never>, 'state'>, options?: ReadOptions): Promise<Page<JobMessage>>
 }
 
 /** An answer that is no success; `retry_after_ms` when the server names a time. */
@@ -62,7 +64,8 @@ export function createHttp ({ base, getToken, fetch }: { base: URL, getToken: To
   return {
     listJobs: (query = {}, options = {}) => get('v1/jobs', { ...query }, options),
     getJob: (jobId, options = {}) => get(jobPath(jobId), {}, options),
-    listItems: (jobId, query = {}, options = {}) => get(`${jobPath(jobId)}/items`, { ...query }, options)
+    listItems: (jobId, query = {}, options = {}) => get(`${jobPath(jobId)}/items`, { ...query }, options),
+    listTimeline: (jobId, query = {}, options = {}) => get(`${jobPath(jobId)}/timeline`, { ...query }, options)
   }
 }
 

@@ -4,6 +4,7 @@ import type { ErrorCode, HeadwayError } from '../protocol/errors.ts'
 import { formatCursor } from '../protocol/cursor.ts'
 import type { JobMessage } from '../protocol/messages.ts'
 import type { EventOf, EventType } from './events.ts'
+import { createListeners } from './listeners.ts'
 import { applyMessage, EMPTY_VIEW } from './view.ts'
 import type { Connection, Verdict, WatchView } from './view.ts'
 
@@ -43,26 +44,16 @@ export function createWatch (jobId: string, { wait_ms: waitMs, min_interval_ms: 
   wait_ms: number
   min_interval_ms: number
 }, report: (error: unknown) => void): Watch {
-  const viewListeners = new Set<() => void>()
-  const messageListeners = new Set<(message: JobMessage) => void>()
+  const viewListeners = createListeners<[]>(report)
+  const messageListeners = createListeners<[JobMessage]>(report)
   let view: WatchView = EMPTY_VIEW
   let request: string | null = null
   let stage: 'asked' | 'acknowledged' | 'synced' = 'asked'
 
-  function call<A extends unknown[]> (listeners: Set<(...args: A) => void>, ...args: A): void {
-    for (const listener of [...listeners]) {
-      try {
-        listener(...args)
-      } catch (error) {
-        report(error)
-      }
-    }
-  }
-
   function set (next: WatchView): void {
     if (next === view) return
     view = next
-    call(viewListeners)
+    viewListeners.call()
   }
 
   const isActive = (): boolean => view.connection === 'connecting' || view.connection === 'live' || view.connection === 'reconnecting'
@@ -104,7 +95,7 @@ export function createWatch (jobId: string, { wait_ms: waitMs, min_interval_ms: 
       const connection = verdict === 'ended' ? 'ended' : 'live'
       const shown = next !== view
       set(next.connection === connection ? next : { ...next, connection })
-      if (shown) call(messageListeners, message)
+      if (shown) messageListeners.call(message)
       return verdict
     },
 
@@ -116,17 +107,8 @@ export function createWatch (jobId: string, { wait_ms: waitMs, min_interval_ms: 
     refuse: ({ code, message }) => finish('stopped', { code, detail: message }),
     close: () => finish('closed'),
 
-    onView (listener) {
-      const own = (): void => listener() // so that the same function may listen twice
-      viewListeners.add(own)
-      return () => { viewListeners.delete(own) }
-    },
-
-    onMessage (listener) {
-      const own = (message: JobMessage): void => listener(message)
-      messageListeners.add(own)
-      return () => { messageListeners.delete(own) }
-    }
+    onView: viewListeners.add,
+    onMessage: messageListeners.add
   }
   return watch
 }
@@ -148,6 +130,23 @@ export interface JobWatch {
 
 /** @param onClose called once, at the first close() */
 export function createHandle (watch: Watch, onClose: () => void): JobWatch {
+  const { hook, close } = createHooks(onClose)
+  return {
+    job_id: watch.job_id,
+    subscribe: listener => hook(watch.onView(listener)),
+    getSnapshot: watch.getView,
+    on (type, listener) {
+      return hook(watch.onMessage(message => {
+        if (message.type === type) listener(message as unknown as Parameters<typeof listener>[0])
+      }))
+    },
+    onMessage: listener => hook(watch.onMessage(listener)),
+    close
+  }
+}
+
+/** What one handle listens to, so that its end is the end of all of it. */
+export function createHooks (onClose: () => void): { hook: (unhook: () => void) => () => void, close: () => void } {
   const hooks = new Set<() => void>()
   let closed = false
 
@@ -164,15 +163,7 @@ export function createHandle (watch: Watch, onClose: () => void): JobWatch {
   }
 
   return {
-    job_id: watch.job_id,
-    subscribe: listener => hook(watch.onView(listener)),
-    getSnapshot: watch.getView,
-    on (type, listener) {
-      return hook(watch.onMessage(message => {
-        if (message.type === type) listener(message as unknown as Parameters<typeof listener>[0])
-      }))
-    },
-    onMessage: listener => hook(watch.onMessage(listener)),
+    hook,
     close () {
       if (closed) return
       closed = true
