@@ -1,33 +1,229 @@
-// Makes docs/dashboard.png: the page of a real job, half-way, light and dark side by side. Needs the demo to run
-// (npm start); its address is the first argument.
+// Makes docs/screens/*.webp: every state of the dashboard, light, dark and narrow beside each other, from real jobs on a private
+// demo that it starts and stops itself; and docs/dashboard.webp, the moving picture of the README. `npm run screenshot -- list`
+// makes only the ones that are named.
 
-import { chromium, type Browser } from 'playwright-core'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { chromium, type Browser, type Page } from 'playwright-core'
+import { signToken } from '../src/cli/sign-token.ts'
+import { startDemo } from '../src/demo/start.ts'
 import { CHROMIUM, ensureProgram } from '../src/demo/system-programs.ts'
+import { ProgressMonitor } from '../src/worker/index.ts'
 
-const SIZE = { width: 1180, height: 860 }
-const HALF_WAY_PERCENT = 40
+const ROOT = fileURLToPath(new URL('../', import.meta.url))
+const SCREENS = join(ROOT, 'docs/screens')
+const WIDE = { width: 1240, height: 900 }
+const NARROW = { width: 400, height: 900 }
+const FRAMES = 56
+const WEBP = { title: 'img2webp', names: ['img2webp'], apt: 'webp', elsewhere: { brew: 'brew install webp' }, docker: null }
 
-async function openJob (browser: Browser, address: string, colorScheme: 'light' | 'dark') {
-  const context = await browser.newContext({ colorScheme, viewport: SIZE, deviceScaleFactor: 1, locale: 'en-GB' })
-  const page = await context.newPage()
-  await page.goto(address)
-  await page.locator('.job a').first().click()
-  await page.locator('.percent').waitFor()
-  return page
+const data = mkdtempSync(join(tmpdir(), 'headway-screens-'))
+let address = ''
+const demo = await startDemo({
+  data_folder: data,
+  redis_url: null,
+  host: '127.0.0.1',
+  port: 18_765,
+  jwt_secret: null,
+  sample: { folder: join(ROOT, 'node_modules/typescript/lib'), files_max: 5, quality: 4, size_limit_bytes: 65_536, time_limit_ms: 5_000 },
+  headway: join(ROOT, 'src/cli/headway.ts'),
+  signToken: (secret, tenant) => token(secret, tenant),
+  say: line => { address = /Dashboard\s+(\S+)/.exec(line)?.[1] ?? address },
+  signal: new AbortController().signal
+})
+const monitor = new ProgressMonitor({ redisUrl: readFileSync(join(data, 'redis-url'), 'utf8'), tenantId: 'demo' })
+const origin = new URL(address).origin
+const own = address.split('#token=')[1] ?? ''
+const other = await token(readFileSync(join(data, 'jwt-secret'), 'utf8'), 'nobody')
+const browser = await chromium.launch({ executablePath: ensureProgram(CHROMIUM, line => console.log(line)), args: ['--no-sandbox'] })
+mkdirSync(SCREENS, { recursive: true })
+
+function token (secret: string, tenant: string): Promise<string> {
+  const scopes = ['jobs:read', 'jobs:control', 'jobs:write']
+  return signToken({ secret, tenant_id: tenant, tenant_claim: 'app_metadata.tenant_id', scopes, subject: 'screens', lifetime_s: 3600 })
 }
 
-const address = process.argv[2]
-if (address === undefined) throw new Error('usage: node scripts/screenshot.ts <address of the dashboard, with its token>')
-const browser = await chromium.launch({ executablePath: ensureProgram(CHROMIUM, line => console.log(line)), args: ['--no-sandbox'] })
-const [light, dark] = [await openJob(browser, address, 'light'), await openJob(browser, address, 'dark')]
-await light.waitForFunction(least => Number.parseFloat(document.querySelector('.percent')?.textContent ?? '0') >= least, HALF_WAY_PERCENT)
-const pictures = [await light.screenshot(), await dark.screenshot()].map(picture => `data:image/png;base64,${picture.toString('base64')}`)
+/** What becomes of an item, by its number. */
+function fateOf (n: number): 'completed' | 'failed' | 'skipped' {
+  return n % 23 === 7 ? 'failed' : n % 17 === 3 ? 'skipped' : 'completed'
+}
 
-// The left half of one, the right half of the other.
-const sheet = await (await browser.newContext({ viewport: SIZE })).newPage()
-await sheet.setContent(`<style>
-  body { margin: 0; width: ${SIZE.width}px; height: ${SIZE.height}px; background: url(${pictures[0]}) }
-  div { position: absolute; inset: 0; background: url(${pictures[1]}); clip-path: polygon(64% 0, 100% 0, 100% 100%, 46% 100%) }
-</style><div></div>`)
-await sheet.screenshot({ path: 'docs/dashboard.png' })
-await browser.close()
+const ERRORS = ['The codec av2 is not supported: line 1 of the manifest', 'connect ETIMEDOUT 10.0.4.17:443 after 3 tries', 'Moderation refused: the frame at 00:41 is blurred']
+
+async function work (job: string, from: number, to: number, paceMs = 0): Promise<void> {
+  for (let n = from; n < to; n++) {
+    const state = fateOf(n)
+    const item = { id: `clip-${n}`, row_index: n + 1, title: `Launch clip ${String(n + 1).padStart(3, '0')}.mp4` }
+    void monitor.updateItemProgress(job, { ...item, state: 'processing', percent_complete: 40 })
+    if (paceMs > 0) await delay(paceMs * (0.5 + Math.random()))
+    const more = state === 'failed' ? { error: ERRORS[n % ERRORS.length] } : state === 'completed' ? { result: { url: `s3://renders/${n}.mp4` } } : {}
+    void monitor.updateItemProgress(job, { ...item, state, ...more })
+  }
+  await monitor.flush()
+}
+
+async function begin (id: string, title: string, total: number, more: object = {}): Promise<void> {
+  await monitor.registerJob(id, { title, items_total: total, state: 'running', job_kind: 'render', concurrency: 4, ...more })
+}
+
+/** Jobs in every state. */
+async function fill (): Promise<void> {
+  await begin('done', 'Renders for the spring campaign', 120)
+  await work('done', 0, 120, 12)
+  await monitor.updateJobState('done', 'completed', 'all items settled')
+  await begin('lost', 'Subtitles, twelve languages', 48)
+  await work('lost', 0, 31, 5)
+  await monitor.updateJobState('lost', 'failed', 'the storage is full')
+  await begin('stopped', 'Thumbnails of the archive', 300)
+  await work('stopped', 0, 96, 4)
+  await monitor.updateJobState('stopped', 'canceling', 'the wrong folder')
+  await monitor.updateJobState('stopped', 'canceled', 'the wrong folder')
+  await begin('held', 'Bulk upload to the clients’ drive', 200)
+  await work('held', 0, 84, 6)
+  await monitor.updateJobState('held', 'pausing', 'lunch')
+  await monitor.updateJobState('held', 'paused', 'lunch')
+  await begin('limited', 'Descriptions by a language model', 90)
+  await work('limited', 0, 37, 8)
+  await monitor.updateJobState('limited', 'rate_limited')
+  await monitor.registerJob('later', { title: 'Night run: transcodes', items_total: 500 })
+  await begin('large', 'Product images, the whole catalogue', 100_000)
+  await work('large', 0, 30_000)
+  await begin('live', 'Summer launch: 240 product videos', 240)
+  void work('live', 0, 240, 220)
+}
+
+interface Screen { at: string, ready: (page: Page) => Promise<void>, token?: string | null }
+
+const shown = async (page: Page): Promise<void> => { await page.locator('.percent').waitFor() }
+const seconds = (page: Page, s: number): Promise<void> => page.waitForTimeout(s * 1000)
+
+const STATES: Record<string, Screen> = {
+  list: { at: '', ready: async page => { await page.locator('.job').nth(6).waitFor() } },
+  'list-empty': { at: '', token: other, ready: async page => { await page.getByText('No jobs yet').waitFor() } },
+  'list-search': { at: '', ready: async page => { await page.getByRole('searchbox').fill('nothing like it'); await page.getByText('No job like this').waitFor() } },
+  loading: {
+    at: '/live',
+    ready: async page => {
+      await page.routeWebSocket(/v1\/ws/, () => {}) // never answers
+      await page.reload()
+      await page.locator('.skeleton').waitFor()
+    }
+  },
+  running: { at: '/live', ready: async page => { await shown(page); await seconds(page, 3) } },
+  paused: { at: '/held', ready: shown },
+  'rate-limited': { at: '/limited', ready: shown },
+  pending: { at: '/later', ready: shown },
+  completed: { at: '/done', ready: shown },
+  failed: { at: '/lost', ready: async page => { await shown(page); await page.getByRole('tab', { name: /Failures/ }).click(); await page.locator('.failures li').first().waitFor() } },
+  canceled: { at: '/stopped', ready: shown },
+  'hundred-thousand': {
+    at: '/large',
+    ready: async page => {
+      await shown(page)
+      await page.getByRole('listbox').focus()
+      for (const key of ['Home', 'PageDown', 'PageUp', 'ArrowDown']) await page.keyboard.press(key)
+      await page.locator('.chosen-item').scrollIntoViewIfNeeded()
+    }
+  },
+  cancel: { at: '/live', ready: async page => { await shown(page); await page.getByRole('button', { name: 'Cancel', exact: true }).click(); await page.locator('dialog').waitFor() } },
+  unknown: { at: '/nobody', ready: async page => { await page.getByText('no such job').waitFor() } },
+  lost: {
+    at: '/live',
+    ready: async page => {
+      await page.routeWebSocket(/v1\/ws/, socket => { setTimeout(() => socket.close({ code: 1012 }), 2500); socket.connectToServer() })
+      await page.reload()
+      await shown(page)
+      await page.routeWebSocket(/v1\/ws/, () => {})
+      await page.context().setOffline(true)
+      await page.getByText('Connection lost').waitFor()
+    }
+  },
+  'sign-in': { at: '', token: null, ready: async page => { await page.getByLabel('Token').waitFor() } }
+}
+
+async function picture (browser: Browser, { at, ready, token: given = own }: Screen, look: { dark: boolean, narrow: boolean }): Promise<string> {
+  const context = await browser.newContext({
+    colorScheme: look.dark ? 'dark' : 'light', viewport: look.narrow ? NARROW : WIDE, locale: 'en-GB', timezoneId: 'Europe/Zurich'
+  })
+  const page = await context.newPage()
+  await page.goto(given === null ? origin : `${origin}/#token=${given}${at === '' ? '' : `&job=${at.slice(1)}`}`)
+  await ready(page)
+  await seconds(page, 0.7)
+  const image = (await page.screenshot()).toString('base64')
+  await context.close()
+  return `data:image/png;base64,${image}`
+}
+
+/** Beside each other on one picture, as WebP, which Chromium can write. */
+async function sheet (pictures: string[], file: string): Promise<void> {
+  const page = await (await browser.newContext()).newPage()
+  const text = await page.evaluate(async sources => {
+    const images = await Promise.all(sources.map(async source => await createImageBitmap(await (await fetch(source)).blob())))
+    const gap = 24
+    const width = images.reduce((sum, image) => sum + image.width + gap, gap)
+    const canvas = new OffscreenCanvas(width, Math.max(...images.map(({ height }) => height)) + 2 * gap)
+    const pen = canvas.getContext('2d')
+    if (pen === null) throw new Error('no canvas')
+    pen.fillStyle = '#8b95a1'
+    pen.fillRect(0, 0, canvas.width, canvas.height)
+    let x = gap
+    for (const image of images) {
+      pen.drawImage(image, x, gap)
+      x += image.width + gap
+    }
+    const small = new OffscreenCanvas(canvas.width * 0.6, canvas.height * 0.6)
+    const smallPen = small.getContext('2d')
+    if (smallPen === null) throw new Error('no canvas')
+    smallPen.imageSmoothingQuality = 'high'
+    smallPen.drawImage(canvas, 0, 0, small.width, small.height)
+    const bytes = new Uint8Array(await (await small.convertToBlob({ type: 'image/webp', quality: 0.82 })).arrayBuffer())
+    return btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(''))
+  }, pictures)
+  writeFileSync(file, Buffer.from(text, 'base64'))
+  await page.context().close()
+}
+
+/** A job from its first to its last item, a frame every 150 ms. */
+async function movie (): Promise<void> {
+  const folder = join(data, 'frames')
+  mkdirSync(folder)
+  await begin('movie', 'Summer launch: 240 product videos', 240, { auto_complete: true })
+  const page = await (await browser.newContext({ viewport: { width: 1120, height: 760 }, locale: 'en-GB' })).newPage()
+  await page.goto(`${origin}/#token=${own}&job=movie`)
+  await shown(page)
+  const worked = Promise.all([0, 60, 120, 180].map(from => work('movie', from, from + 60, 125)))
+  const files: string[] = []
+  for (let n = 0; n < FRAMES; n++) {
+    files.push(join(folder, `${String(n).padStart(3, '0')}.png`))
+    await page.screenshot({ path: files[n] as string })
+  }
+  await worked
+  const args = ['-lossy', '-q', '55', '-m', '4', '-d', '160', ...files, '-d', '2500', files.at(-1) as string, '-o', join(ROOT, 'docs/dashboard.webp')]
+  const { status, stderr } = spawnSync(ensureProgram(WEBP, line => console.log(line)), args, { encoding: 'utf8' })
+  if (status !== 0) throw new Error(stderr)
+}
+
+try {
+  const wanted = process.argv.slice(2)
+  await fill()
+  for (const [name, screen] of Object.entries(STATES)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue
+    const pictures = []
+    for (const look of [{ dark: false, narrow: false }, { dark: true, narrow: false }, { dark: name.length % 2 === 0, narrow: true }]) {
+      pictures.push(await picture(browser, screen, look))
+    }
+    await sheet(pictures, join(SCREENS, `${name}.webp`))
+    console.log(name)
+  }
+  if (wanted.length === 0 || wanted.includes('movie')) await movie()
+} finally {
+  await browser.close()
+  await monitor.close()
+  await demo.stop()
+  rmSync(data, { recursive: true, force: true })
+}
+process.exit(0)

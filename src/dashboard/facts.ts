@@ -4,7 +4,6 @@ import { isTerminal } from '../protocol/states.ts'
 import type { JobView } from '../protocol/messages.ts'
 import { h, setAttribute, setText } from './dom.ts'
 import { formatCount, formatDuration, formatEstimate, formatInstant, formatRate } from './format.ts'
-import { createPulse } from './pulse.ts'
 
 export interface Facts {
   element: HTMLElement
@@ -34,10 +33,9 @@ export function createCounters (): Facts {
   }
 }
 
-export function createTiles (now: () => number): Facts {
-  const pulse = createPulse(now)
+export function createTiles (): Facts {
   const eta = tile('Time left')
-  const rate = tile('Items per minute', pulse.element)
+  const rate = tile('Items per minute')
   const average = tile('Average per item')
   const running = tile('Time running')
   const element = h('dl', { class: 'tiles' }, [eta, rate, average, running].map(one => one.element))
@@ -47,8 +45,7 @@ export function createTiles (now: () => number): Facts {
       const ticking = job.state === 'running' || job.state === 'completing'
       const remaining = job.eta_ms === null ? null : Math.max(0, job.eta_ms - (ticking ? ageMs : 0))
       eta.set(isTerminal(job.state) ? (job.state === 'completed' ? 'Done' : 'Ended') : formatEstimate(remaining), etaNote(job))
-      rate.set(formatRate(job.throughput_per_min), '')
-      pulse.update(job)
+      rate.set(formatRate(job.throughput_per_min), isTerminal(job.state) ? 'at the end' : 'now')
       average.set(formatDuration(job.average_duration_ms_per_item), job.concurrency === null ? '' : `${job.concurrency} at a time`)
       const stopped = isTerminal(job.state) || job.state === 'paused' || job.state === 'pending'
       running.set(formatDuration(job.time_processing_ms + (stopped ? 0 : ageMs)), deadlineNote(job))
@@ -61,7 +58,14 @@ function etaNote (job: JobView): string {
   if (job.state === 'paused' || job.state === 'pausing') return 'after a resume'
   if (job.rate_limited) return job.retry_at === null ? 'rate limited' : `rate limited until ${formatInstant(job.retry_at)}`
   if (job.eta_ms === null) return job.state === 'pending' ? 'not started' : 'not enough known yet'
-  return job.finish_at === null ? '' : `about ${formatInstant(job.finish_at)}`
+  return [intervalOf(job), job.finish_at === null ? '' : `done about ${formatInstant(job.finish_at)}`].filter(text => text !== '').join(' · ')
+}
+
+/** How sure the estimate is, as a range. */
+function intervalOf ({ eta_low_ms: low, eta_high_ms: high }: JobView): string {
+  if (low === null || high === null) return ''
+  const [from, to] = [formatEstimate(low), formatEstimate(high)]
+  return from === to ? '' : `${from} to ${to}`
 }
 
 function deadlineNote (job: JobView): string {
@@ -69,11 +73,11 @@ function deadlineNote (job: JobView): string {
   return `of ${formatDuration(job.processing_deadline_ms)} allowed`
 }
 
-function tile (label: string, drawing: Element | null = null): { element: HTMLElement, set (value: string, note: string): void } {
+function tile (label: string): { element: HTMLElement, set (value: string, note: string): void } {
   const value = h('dd', { class: 'value' })
   const note = h('dd', { class: 'note' })
   return {
-    element: h('div', { class: 'tile' }, [h('dt', {}, [label]), value, note, drawing]),
+    element: h('div', { class: 'tile' }, [h('dt', {}, [label]), value, note]),
     set (text, more) {
       setText(value, text)
       setText(note, more)

@@ -55,6 +55,11 @@ export function formatInstant (iso: string | null): string {
   return at.toDateString() === new Date().toDateString() ? clock.format(at) : day.format(at)
 }
 
+/** The time of day of seconds since 1970. */
+export function formatClock (seconds: number): string {
+  return clock.format(seconds * 1000)
+}
+
 function two (value: number, base: number, large: string, small: string): string {
   const rest = value % base
   return `${Math.floor(value / base)} ${large}${rest === 0 ? '' : ` ${rest} ${small}`}`

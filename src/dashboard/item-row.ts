@@ -47,7 +47,7 @@ export function createItemRow (): ItemRow {
 }
 
 /** Errors and results are any JSON: a text as it is, an object by its message or its fields. */
-function describeDetail (item: ItemView): string {
+export function describeDetail (item: ItemView): string {
   const value = item.state === 'failed' ? item.error : item.result
   if (value === null || value === undefined) return ''
   if (typeof value !== 'object') return String(value)

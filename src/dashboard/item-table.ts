@@ -40,7 +40,7 @@ export function createItemTable (load: LoadItems): ItemTable {
       click: () => { choose(choice) }
     })
   }))
-  const element = h('section', { class: 'items', 'aria-label': 'Items' }, [
+  const element = h('div', { class: 'table' }, [
     h('div', { class: 'choices', role: 'group', 'aria-label': 'Which items' }, choices.map(one => one.element)),
     h('table', {}, [h('thead', {}, [headings()]), body]),
     empty,

@@ -1,86 +1,123 @@
-// All jobs of the tenant, newest first; read again every two seconds while anyone looks.
+// All jobs of the tenant, newest first, live: found by words, filtered by state. Older ones are read by pages.
 
-import { isTerminal } from '../protocol/states.ts'
+import { isTerminal, type JobState } from '../protocol/states.ts'
 import type { JobView } from '../protocol/messages.ts'
-import type { Client } from '../client/index.ts'
+import { HeadwayError, type Client } from '../client/index.ts'
 import { h, setAttribute, setText } from './dom.ts'
-import { formatCount, formatEstimate, formatInstant, formatPercent } from './format.ts'
+import { formatCount, formatEstimate, formatPercent, formatRate } from './format.ts'
+import { createInstant, showInstant } from './instant.ts'
 import type { View } from './main.ts'
 import { createProgressBar } from './progress-bar.ts'
 import { jobAddress } from './route.ts'
-import { createStatusLine } from './status-line.ts'
+import { CONNECTION_STATES, createStatusLine, showConnection } from './status-line.ts'
 import { describeTrouble } from './trouble.ts'
 
-const REFRESH_MS = 2000
-
 interface Row { element: HTMLElement, update (job: JobView): void }
+
+const FILTERS: readonly { name: string, label: string, has: (state: JobState) => boolean }[] = [
+  { name: 'all', label: 'All', has: () => true },
+  { name: 'active', label: 'Active', has: state => !isTerminal(state) && state !== 'paused' },
+  { name: 'paused', label: 'Paused', has: state => state === 'paused' },
+  { name: 'completed', label: 'Completed', has: state => state === 'completed' },
+  { name: 'failed', label: 'Failed', has: state => state === 'failed' },
+  { name: 'canceled', label: 'Canceled', has: state => state === 'canceled' }
+]
+
+/** More rows only make the page slow; the search finds the others. */
+const ROWS_MAX = 200
 
 /** @param refused called when the token is not good (any more) */
 export function createJobList (client: Client, refused: (reason: string) => void): View {
   const rows = new Map<string, Row>()
   const list = h('ul', { class: 'jobs' })
   const notice = h('p', { class: 'notice', role: 'status', hidden: true })
-  const empty = h('div', { class: 'card empty', hidden: true }, [
-    h('h2', {}, ['No jobs yet']),
-    h('p', {}, ['A job appears here as soon as a worker registers one, and leaves five minutes after its end.'])
-  ])
-  const loading = h('p', { class: 'loading' }, ['Loading jobs…'])
+  const emptyTitle = h('h2')
+  const emptyText = h('p')
+  const empty = h('div', { class: 'card empty', hidden: true }, [emptyTitle, emptyText])
+  const skeleton = h('div', { class: 'skeleton', role: 'status', 'aria-label': 'Loading jobs' }, [h('div', { class: 'card' }), h('div', { class: 'card' }), h('div', { class: 'card' })])
   const more = h('button', { type: 'button', class: 'more', hidden: true }, ['Show older jobs'], { click: () => { void loadOlder() } })
-  const element = h('div', { class: 'page' }, [h('h1', {}, ['Jobs']), notice, loading, empty, list, more])
+  const search = h('input', { type: 'search', placeholder: 'Find by title or id', 'aria-label': 'Find jobs by title or id', autocomplete: 'off', spellcheck: 'false' }, [], { input: plan })
+  const summary = h('p', { class: 'note', role: 'status' })
+  const counts = FILTERS.map(() => h('span', { class: 'count' }))
+  const chips = FILTERS.map(({ label }, n) => h('button', { type: 'button', 'aria-pressed': n === 0 ? 'true' : 'false' }, [label, counts[n] ?? null], { click: () => { choose(n) } }))
+  const element = h('div', { class: 'page' }, [
+    h('div', { class: 'head' }, [h('h1', {}, ['Jobs']), summary]),
+    h('div', { class: 'tools' }, [search, h('div', { class: 'choices', role: 'group', 'aria-label': 'Which jobs' }, chips)]),
+    notice, skeleton, empty, list, more
+  ])
   const over = new AbortController()
+  const watch = client.watchTenant()
+  let filter = 0
   let older: JobView[] = []
   let cursor: string | null = null
-  let timer: ReturnType<typeof setTimeout> | undefined
+  let frame = 0
 
-  async function refresh (): Promise<void> {
-    if (!document.hidden) await attempt(loadNewest)
-    if (!over.signal.aborted) timer = setTimeout(() => { void refresh() }, REFRESH_MS)
+  function choose (which: number): void {
+    filter = which
+    chips.forEach((chip, n) => setAttribute(chip, 'aria-pressed', n === which ? 'true' : 'false'))
+    plan()
   }
 
-  async function loadNewest (): Promise<void> {
-    const page = await client.listJobs({}, { signal: over.signal })
-    if (older.length === 0) cursor = page.next_cursor
-    show(page.data)
+  function plan (): void {
+    if (frame === 0) frame = requestAnimationFrame(show)
   }
 
+  /** The tenant's stream has the newest; whether there are older ones only a page can tell. */
   async function loadOlder (): Promise<void> {
-    await attempt(async () => {
-      const page = await client.listJobs({ cursor: cursor ?? undefined }, { signal: over.signal })
-      older = [...older, ...page.data]
-      cursor = page.next_cursor
-      for (const job of page.data) list.append(rowOf(job).element)
-      setAttribute(more, 'hidden', cursor === null)
-    })
-  }
-
-  async function attempt (read: () => Promise<void>): Promise<void> {
     try {
-      await read()
+      const page = await client.listJobs({ cursor: cursor ?? undefined, limit: 200 }, { signal: over.signal })
+      if (cursor !== null) older = [...older, ...page.data]
+      cursor = page.next_cursor
       setAttribute(notice, 'hidden', true)
     } catch (error) {
       if (over.signal.aborted) return
-      const { text, token_refused: tokenRefused } = describeTrouble(error)
+      setText(notice, describeTrouble(error).text)
+      setAttribute(notice, 'hidden', null)
+    }
+    plan()
+  }
+
+  function show (): void {
+    frame = 0
+    const { jobs, loaded, connection, error } = watch.getSnapshot()
+    showConnection(CONNECTION_STATES[connection])
+    if (error !== null) {
+      const { text, token_refused: tokenRefused } = describeTrouble(new HeadwayError(error.code, error.detail))
       if (tokenRefused) return refused(text)
       setText(notice, text)
       setAttribute(notice, 'hidden', null)
     }
-    setAttribute(loading, 'hidden', true)
+    setAttribute(skeleton, 'hidden', loaded || error !== null)
+    if (!loaded) return
+    const known = new Set(jobs.map(({ id }) => id))
+    const all = [...jobs, ...older.filter(({ id }) => !known.has(id))]
+    FILTERS.forEach(({ has }, n) => setText(counts[n] as HTMLElement, formatCount(all.filter(({ state }) => has(state)).length)))
+    const active = all.filter(({ state }) => state === 'running')
+    const rate = active.reduce((sum, job) => sum + (job.throughput_per_min ?? 0), 0)
+    setText(summary, active.length === 0 ? '' : `${formatCount(active.length)} running, ${formatRate(rate)} items per minute`)
+    showRows(all)
   }
 
-  function show (newest: readonly JobView[]): void {
-    const fresh = new Set(newest.map(job => job.id))
-    const all = [...newest, ...older.filter(job => !fresh.has(job.id))]
-    const wanted = new Set(all.map(job => job.id))
+  function showRows (all: readonly JobView[]): void {
+    const words = search.value.trim().toLowerCase()
+    const found = all.filter(({ state, id, title }) => FILTERS[filter]?.has(state) === true &&
+      (words === '' || id.toLowerCase().includes(words) || title?.toLowerCase().includes(words) === true))
+    const wanted = found.slice(0, ROWS_MAX)
+    const ids = new Set(wanted.map(({ id }) => id))
     for (const [id, row] of rows) {
-      if (wanted.has(id)) continue
+      if (ids.has(id)) continue
       row.element.remove()
       rows.delete(id)
     }
-    all.forEach((job, place) => {
+    wanted.forEach((job, place) => {
       const row = rowOf(job)
       if (list.children[place] !== row.element) list.insertBefore(row.element, list.children[place] ?? null)
     })
-    setAttribute(empty, 'hidden', all.length > 0)
+    setText(emptyTitle, all.length === 0 ? 'No jobs yet' : 'No job like this')
+    setText(emptyText, all.length === 0
+      ? 'A job appears here as soon as a worker registers one, and leaves five minutes after its end.'
+      : 'None of the jobs that are loaded fits the words and the filter.')
+    setAttribute(empty, 'hidden', found.length > 0)
     setAttribute(more, 'hidden', cursor === null)
   }
 
@@ -94,13 +131,17 @@ export function createJobList (client: Client, refused: (reason: string) => void
     return row
   }
 
-  void refresh()
+  watch.subscribe(plan)
+  plan()
+  void loadOlder()
   return {
     element,
     title: 'Jobs',
     stop () {
       over.abort()
-      clearTimeout(timer)
+      cancelAnimationFrame(frame)
+      watch.close()
+      showConnection('off')
     }
   }
 }
@@ -112,27 +153,32 @@ function createRow (job: JobView): Row {
   const bar = createProgressBar(`Progress of ${job.title ?? job.id}`)
   const percent = h('strong')
   const numbers = h('span')
+  const when = createInstant(job.created_at)
   const element = h('li', { class: 'job' }, [
     h('div', { class: 'head' }, [h('h2', {}, [title]), status.element]),
     bar.element,
-    h('p', { class: 'numbers' }, [percent, numbers, id])
+    h('p', { class: 'numbers' }, [percent, numbers, when, id])
   ])
+  let shown: JobView | null = null
   return {
     element,
     update (now) {
+      if (now === shown) return
+      shown = now
       setText(title, now.title ?? now.id)
       status.update(now)
       bar.update(now, now.state === 'running')
       setText(percent, formatPercent(now.percent_complete))
-      setText(numbers, summary(now))
+      setText(numbers, summaryOf(now))
+      showInstant(when, now.ended_at ?? now.created_at)
     }
   }
 }
 
-function summary (job: JobView): string {
+function summaryOf (job: JobView): string {
   const words = [`${formatCount(job.items_completed + job.items_skipped)} of ${formatCount(job.items_total)} items`]
   if (job.items_failed > 0) words.push(`${formatCount(job.items_failed)} failed`)
-  if (isTerminal(job.state)) words.push(`ended ${formatInstant(job.ended_at)}`)
-  else if (job.eta_ms !== null) words.push(`${formatEstimate(job.eta_ms)} left`)
+  if (!isTerminal(job.state) && job.eta_ms !== null) words.push(`${formatEstimate(job.eta_ms)} left`)
+  words.push(isTerminal(job.state) ? 'ended' : 'registered')
   return words.join(' · ')
 }

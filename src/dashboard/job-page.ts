@@ -1,6 +1,6 @@
 // One job, live.
 
-import type { Client, Connection } from '../client/index.ts'
+import type { Client, JobMessage, Page } from '../client/index.ts'
 import { HeadwayError, type ErrorCode } from '../client/index.ts'
 import type { JobView } from '../protocol/messages.ts'
 import { isTerminal } from '../protocol/states.ts'
@@ -8,18 +8,19 @@ import { createAnnouncer } from './announcer.ts'
 import { createControls } from './controls.ts'
 import { h, setAttribute, setText } from './dom.ts'
 import { createCounters, createTiles } from './facts.ts'
-import { formatInstant, formatPercent } from './format.ts'
-import { createItemTable } from './item-table.ts'
+import { formatPercent } from './format.ts'
+import { createInstant } from './instant.ts'
+import { createItemsCard } from './items-card.ts'
 import type { View } from './main.ts'
 import { createProgressBar } from './progress-bar.ts'
-import { createStatusLine, showConnection, type ConnectionState } from './status-line.ts'
+import { CONNECTION_STATES, createStatusLine, showConnection } from './status-line.ts'
+import { createThroughput } from './throughput.ts'
+import { createTimeline } from './timeline.ts'
 import { describeTrouble } from './trouble.ts'
 import { readable } from './words.ts'
 
-const CONNECTION_STATES: Record<Connection, ConnectionState> = {
-  connecting: 'connecting', live: 'live', reconnecting: 'lost', ended: 'off', stopped: 'off', closed: 'off'
-}
-
+/** The log holds some thousand events at most. */
+const RECALL_PAGES_MAX = 8
 /** Times run on between two messages. */
 const TICK_MS = 1000
 
@@ -39,29 +40,35 @@ export function createJobPage ({ job_id: jobId, client, refused }: JobPageOption
   const percent = h('p', { class: 'percent', 'aria-hidden': 'true' })
   const bar = createProgressBar('Progress')
   const counters = createCounters()
-  const tiles = createTiles(now)
+  const tiles = createTiles()
   const announcer = createAnnouncer(now)
   const about = h('p', { class: 'about' })
-  const table = createItemTable(async (state, cursor) => {
-    const page = await client.listItems(jobId, { state: state ?? undefined, cursor: cursor ?? undefined }, { signal: over.signal })
-    return { items: page.data, next_cursor: page.next_cursor }
-  })
+  const watch = client.watch(jobId)
+  const throughput = createThroughput()
+  const timeline = createTimeline()
+  const items = createItemsCard(client, watch)
   const loading = h('p', { class: 'loading' }, ['Connecting…'])
+  const skeleton = h('div', { class: 'skeleton', 'aria-hidden': 'true' }, [h('div', { class: 'card' }), h('div', { class: 'card' })])
   const article = h('article', { hidden: true }, [
     h('div', { class: 'card hero' }, [
       h('div', { class: 'head' }, [h('div', {}, [heading, status.element]), controls.element]),
       percent, bar.element, counters.element, about
     ]),
     tiles.element,
-    h('div', { class: 'card' }, [table.element]),
+    h('div', { class: 'pair' }, [throughput.element, timeline.element]),
+    items.element,
     announcer.element
   ])
-  const element = h('div', { class: 'page' }, [h('nav', {}, [h('a', { href: '#/', class: 'back' }, ['← All jobs'])]), loading, article])
+  const element = h('div', { class: 'page' }, [h('nav', {}, [h('a', { href: '#/', class: 'back' }, ['← All jobs'])]), loading, skeleton, article])
 
-  const watch = client.watch(jobId)
   let heardAt = now()
   let forced = false
   let frame = 0
+  let told = ''
+  /** The server's clock, when it was last heard. */
+  let serverMs = Date.now()
+  let clockAt = now()
+  let recalled = false
 
   function show (): void {
     frame = 0
@@ -70,10 +77,13 @@ export function createJobPage ({ job_id: jobId, client, refused }: JobPageOption
     if (view.error !== null) return showError(view.error.code, view.error.detail)
     if (view.job === null) return
     setAttribute(loading, 'hidden', true)
+    skeleton.remove()
     setAttribute(article, 'hidden', null)
     showJob(view.job)
     controls.update(view.job, forced)
-    table.update(view.items)
+    throughput.update(view.job, serverMs + now() - clockAt)
+    timeline.update(view.job)
+    items.update(view.job, view.items, view.items_seen)
     announcer.update(view.job)
   }
 
@@ -85,13 +95,39 @@ export function createJobPage ({ job_id: jobId, client, refused }: JobPageOption
     bar.update(job, job.state === 'running')
     const ageMs = isTerminal(job.state) ? 0 : now() - heardAt
     for (const facts of [counters, tiles]) facts.update(job, ageMs)
-    const reason = job.reason === null ? '' : readable(job.reason)
-    setText(about, [job.id, `registered ${formatInstant(job.created_at)}`, reason].filter(text => text !== '').join(' · '))
+    const key = `${job.id} ${job.created_at} ${job.reason}`
+    if (key === told) return
+    told = key
+    const reason = job.reason === null ? '' : ` · ${readable(job.reason)}`
+    about.replaceChildren(h('code', {}, [job.id]), ' · registered ', createInstant(job.created_at), reason)
+  }
+
+  /** What happened before this page was opened, as far as the log reaches back; a page without it is still right. */
+  async function recall (): Promise<void> {
+    if (recalled) return
+    recalled = true
+    const { seq = 0 } = watch.getSnapshot().job ?? {}
+    try {
+      let cursor: string | null = null
+      for (let pages = 0; pages < RECALL_PAGES_MAX && (pages === 0 || cursor !== null); pages++) {
+        const query = { limit: 500, cursor: cursor ?? undefined }
+        const page: Page<JobMessage> = await client.listTimeline(jobId, query, { signal: over.signal })
+        for (const message of page.data) {
+          timeline.add(message)
+          if (message.seq <= seq) throughput.recall(message)
+        }
+        cursor = page.next_cursor
+      }
+    } catch {
+      recalled = false
+    }
+    plan()
   }
 
   function showError (code: ErrorCode, detail: string): void {
     const { text, token_refused: tokenRefused } = describeTrouble(new HeadwayError(code, detail))
     if (tokenRefused) return refused(text)
+    skeleton.remove()
     setText(loading, code === 'unknown_job' ? 'There is no such job (any more). Jobs leave five minutes after their end.' : text)
     setAttribute(loading, 'class', 'notice')
     setAttribute(loading, 'hidden', null)
@@ -103,8 +139,13 @@ export function createJobPage ({ job_id: jobId, client, refused }: JobPageOption
   }
 
   watch.subscribe(plan)
-  watch.on('job.snapshot', () => { heardAt = now() })
-  watch.on('job.progress', () => { heardAt = now() })
+  watch.onMessage(message => {
+    timeline.add(message)
+    serverMs = Date.parse(message.ts)
+    clockAt = now()
+    if (message.type === 'job.snapshot' || message.type === 'job.progress') heardAt = clockAt
+  })
+  watch.on('job.snapshot', () => { void recall() })
   watch.on('job.state_changed', ({ data }) => { forced = data.forced })
   const ticker = setInterval(plan, TICK_MS)
   plan()
@@ -114,6 +155,8 @@ export function createJobPage ({ job_id: jobId, client, refused }: JobPageOption
     title: jobId,
     stop () {
       over.abort()
+      items.stop()
+      throughput.stop()
       watch.close()
       clearInterval(ticker)
       cancelAnimationFrame(frame)

@@ -1,5 +1,6 @@
 // How a job stands, in a badge and its conditions; and whether this page still hears of it.
 
+import type { Connection } from '../client/index.ts'
 import type { JobView } from '../protocol/messages.ts'
 import { h, setAttribute, setText } from './dom.ts'
 import { STATE_WORDS, conditions } from './words.ts'
@@ -28,6 +29,10 @@ export function createStatusLine (): StatusLine {
 
 /** `off` = this page needs no connection at the moment. */
 export type ConnectionState = 'off' | 'connecting' | 'live' | 'lost'
+
+export const CONNECTION_STATES: Record<Connection, ConnectionState> = {
+  connecting: 'connecting', live: 'live', reconnecting: 'lost', ended: 'off', stopped: 'off', closed: 'off'
+}
 
 const CONNECTION_WORDS: Record<ConnectionState, string> = {
   off: '', connecting: 'Connecting…', live: 'Live', lost: 'Connection lost. Reconnecting…'

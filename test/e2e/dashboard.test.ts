@@ -3,15 +3,14 @@
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { createCompressPool } from '../../src/demo/compress-pool.ts'
 import { runSampleJob } from '../../src/demo/sample-job.ts'
 import { sampleFiles } from '../../src/demo/sample-files.ts'
-import { CHROMIUM, findProgram } from '../../src/demo/system-programs.ts'
 import { ProgressMonitor } from '../../src/worker/index.ts'
 import { startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
+import { openPage, progressOf, startBrowser } from './browser.ts'
 import { TENANT, startGatewayProcess, tokenOf } from './support.ts'
 
 t.setTimeout(180_000) // processes start slowly on a machine that runs all tests
@@ -29,27 +28,6 @@ function makeFolder (t: Test): string {
   symlinkSync(join(folder, 'nowhere'), join(folder, 'a-broken-link'))
   writeFileSync(join(folder, 'b-too-large.bin'), Buffer.alloc(SIZE_LIMIT_BYTES + 1))
   return folder
-}
-
-async function startBrowser (t: Test): Promise<Browser> {
-  const executablePath = findProgram(CHROMIUM.names)
-  if (executablePath === null) throw new Error('Chromium is not installed: node scripts/ensure-system.ts')
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
-  t.teardown(() => browser.close())
-  return browser
-}
-
-/** A page whose complaints (script errors, refused by the content security policy, missing files) are kept. */
-async function openPage (browser: Browser, options: BrowserContextOptions = {}): Promise<{ page: Page, complaints: string[] }> {
-  const page = await (await browser.newContext(options)).newPage()
-  const complaints: string[] = []
-  page.on('pageerror', error => { complaints.push(error.message) })
-  page.on('console', message => { if (message.type() === 'error') complaints.push(message.text()) })
-  return { page, complaints }
-}
-
-async function progressOf (page: Page): Promise<number> {
-  return Number(await page.getByRole('progressbar', { name: 'Progress', exact: true }).getAttribute('aria-valuenow'))
 }
 
 t.test('the dashboard follows a job and steers it', async t => {
@@ -102,7 +80,7 @@ t.test('the dashboard follows a job and steers it', async t => {
     await page.locator('.state.paused').waitFor()
     await page.getByText(/^Paused: /).waitFor()
     const held = await progressOf(page)
-    await page.getByRole('button', { name: 'Failed' }).click()
+    await page.getByRole('tab', { name: /Failures/ }).click()
     await page.getByText('more than the limit').waitFor()
     await page.getByText('no such file').waitFor()
     t.equal(await progressOf(page), held, 'nothing moves while paused')

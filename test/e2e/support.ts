@@ -16,7 +16,7 @@ const SECRET = 'a secret of these tests, longer than thirty-two characters'
 export interface GatewayProcess { url: string, port: number, child: GuardedChild }
 
 /** @returns when it is ready */
-export async function startGatewayProcess (t: Test, redisUrl: string): Promise<GatewayProcess> {
+export async function startGatewayProcess (t: Test, redisUrl: string, more: Record<string, string> = {}): Promise<GatewayProcess> {
   const [port = 0, internal = 0] = await freePorts(2)
   const settings = {
     REDIS_URL: redisUrl,
@@ -25,7 +25,8 @@ export async function startGatewayProcess (t: Test, redisUrl: string): Promise<G
     HEADWAY_INTERNAL_HOST: '127.0.0.1',
     HEADWAY_INTERNAL_PORT: internal,
     HEADWAY_JWT_SECRET: SECRET,
-    HEADWAY_LOG_LEVEL: 'warn'
+    HEADWAY_LOG_LEVEL: 'warn',
+    ...more
   }
   const child = await spawnGuarded('/usr/bin/env', [...Object.entries(settings).map(pair => pair.join('=')), process.execPath, HEADWAY, 'gateway'])
   t.teardown(() => child.end('SIGKILL'))
