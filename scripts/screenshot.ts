@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { chromium, type Browser, type Page } from 'playwright-core'
+import { chromium, type Page } from 'playwright-core'
 import { signToken } from '../src/cli/sign-token.ts'
 import { startDemo } from '../src/demo/start.ts'
 import { CHROMIUM, ensureProgram } from '../src/demo/system-programs.ts'
@@ -145,7 +145,7 @@ const STATES: Record<string, Screen> = {
   'sign-in': { at: '', token: null, ready: async page => { await page.getByLabel('Token').waitFor() } }
 }
 
-async function picture (browser: Browser, { at, ready, token: given = own }: Screen, look: { dark: boolean, narrow: boolean }): Promise<string> {
+async function picture ({ at, ready, token: given = own }: Screen, look: { dark: boolean, narrow: boolean }): Promise<string> {
   const context = await browser.newContext({
     colorScheme: look.dark ? 'dark' : 'light', viewport: look.narrow ? NARROW : WIDE, locale: 'en-GB', timezoneId: 'Europe/Zurich'
   })
@@ -214,7 +214,7 @@ try {
     if (wanted.length > 0 && !wanted.includes(name)) continue
     const pictures = []
     for (const look of [{ dark: false, narrow: false }, { dark: true, narrow: false }, { dark: name.length % 2 === 0, narrow: true }]) {
-      pictures.push(await picture(browser, screen, look))
+      pictures.push(await picture(screen, look))
     }
     await sheet(pictures, join(SCREENS, `${name}.webp`))
     console.log(name)

@@ -17,7 +17,7 @@ export interface ConnectionParams {
   /** Undefined where there is no WebSocket. */
   Socket: SocketFactory | undefined
   /** Taken after `MISSES_MAX` sockets in a row did not open although the server answers. */
-  Fallback: SocketFactory
+  Fallback?: SocketFactory
   clock: Clock
   random: () => number
   onWake: WakeSource
@@ -29,7 +29,7 @@ export interface ConnectionParams {
   /** No other try follows until {@link Connection.open} is called. */
   onRefused: (why: HeadwayError) => void
   /** After a failed open. @returns what to do: give up, or at least how long to wait, ms; reached = the server is well */
-  ask: () => Promise<{ refused: HeadwayError } | { wait_ms: number, reached: boolean }>
+  ask: () => Promise<{ refused: HeadwayError } | { wait_ms: number, reached?: boolean }>
 }
 
 export interface Connection {
@@ -87,9 +87,9 @@ export function createConnection (params: ConnectionParams): Connection {
       return
     }
     if (current !== attempt) return
-    const Chosen = misses < MISSES_MAX && Socket !== undefined ? Socket : Fallback
+    const Chosen = (misses < MISSES_MAX ? Socket : Fallback) ?? Fallback ?? Socket
     try {
-      socket = new Chosen(url, ['headway.v1', `bearer.${token}`])
+      socket = new Chosen!(url, ['headway.v1', `bearer.${token}`])
     } catch (cause) {
       return refuse(new HeadwayError('unauthorized', `the socket to ${url} could not be made; look at the URL and the token`, { cause }))
     }
@@ -97,7 +97,7 @@ export function createConnection (params: ConnectionParams): Connection {
     socket.onopen = () => {
       opened = true
       // Lost later, the fallback gives a WebSocket one more try.
-      if (Socket !== undefined) misses = Chosen === Fallback ? MISSES_MAX - 1 : 0
+      if (Socket !== undefined) misses = Chosen !== Socket ? MISSES_MAX - 1 : 0
       listen(current)
       onOpen(token)
     }
@@ -161,7 +161,7 @@ export function createConnection (params: ConnectionParams): Connection {
     const answer = await ask()
     if (current !== attempt || !wanted) return
     if ('refused' in answer) return refuse(answer.refused)
-    if (answer.reached) misses++
+    if (answer.reached === true) misses++
     retry(answer.wait_ms)
   }
 

@@ -34,7 +34,7 @@ export async function startGatewayProcess (t: Test, redisUrl: string, more: Reco
   await until(async () => {
     if (!child.running()) throw new Error(child.output())
     return (await fetch(`${url}/readyz`)).ok
-  }, { what: 'the gateway is ready', timeout_ms: 20_000 })
+  }, { what: 'the gateway is ready', timeout_ms: 60_000 })
   return { url, port, child }
 }
 
