@@ -71,7 +71,9 @@ export function createJobList (client: Client, refused: (reason: string) => void
       setAttribute(notice, 'hidden', true)
     } catch (error) {
       if (over.signal.aborted) return
-      setText(notice, describeTrouble(error).text)
+      const { text, token_refused: tokenRefused } = describeTrouble(error)
+      if (tokenRefused) return refused(text)
+      setText(notice, text)
       setAttribute(notice, 'hidden', null)
     }
     plan()

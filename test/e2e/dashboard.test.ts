@@ -81,8 +81,8 @@ t.test('the dashboard follows a job and steers it', async t => {
     await page.getByText(/^Paused: /).waitFor()
     const held = await progressOf(page)
     await page.getByRole('tab', { name: /Failures/ }).click()
-    await page.getByText('more than the limit').waitFor()
-    await page.getByText('no such file').waitFor()
+    await page.locator('.failures').getByText('more than the limit').waitFor()
+    await page.locator('.failures').getByText('no such file').waitFor()
     t.equal(await progressOf(page), held, 'nothing moves while paused')
 
     await page.getByRole('button', { name: 'Resume' }).click()
