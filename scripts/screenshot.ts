@@ -16,8 +16,8 @@ import { ProgressMonitor } from '../src/worker/index.ts'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 const SCREENS = join(ROOT, 'docs/screens')
-const WIDE = { width: 1240, height: 900 }
-const NARROW = { width: 400, height: 900 }
+const WIDE = { width: 1240, height: 1180 }
+const NARROW = { width: 400, height: 1180 }
 const FRAMES = 56
 const WEBP = { title: 'img2webp', names: ['img2webp'], apt: 'webp', elsewhere: { brew: 'brew install webp' }, docker: null }
 
@@ -192,7 +192,7 @@ async function movie (): Promise<void> {
   const folder = join(data, 'frames')
   mkdirSync(folder)
   await begin('movie', 'Summer launch: 240 product videos', 240, { auto_complete: true })
-  const page = await (await browser.newContext({ viewport: { width: 1120, height: 760 }, locale: 'en-GB' })).newPage()
+  const page = await (await browser.newContext({ viewport: { width: 1120, height: 1100 }, locale: 'en-GB' })).newPage()
   await page.goto(`${origin}/#token=${own}&job=movie`)
   await shown(page)
   const worked = Promise.all([0, 60, 120, 180].map(from => work('movie', from, from + 60, 125)))

@@ -28,8 +28,9 @@ const CELLS: readonly [upTo: number, cell: number][] = [[300, 22], [2000, 16], [
 export function createItemGrid (load: (place: number, limit: number) => Promise<ItemPage>): ItemGrid {
   const canvas = h('canvas', { 'aria-hidden': 'true' })
   const option = h('div', { id: 'grid-item', class: 'chosen', role: 'option', 'aria-selected': 'true', hidden: true })
-  const space = h('div', { class: 'space', role: 'presentation' }, [option])
-  const box = h('div', { class: 'grid', tabindex: 0, role: 'listbox', 'aria-label': 'All items. Arrow keys choose one.' }, [canvas, space])
+  // The canvas sticks to what is seen of the space, so it has to be in it.
+  const space = h('div', { class: 'space', role: 'presentation' }, [canvas, option])
+  const box = h('div', { class: 'grid', tabindex: 0, role: 'listbox', 'aria-label': 'All items. Arrow keys choose one.' }, [space])
   const told = h('p', { class: 'chosen-item note', 'aria-live': 'off' }, ['Point at an item, or move with the arrow keys.'])
   const element = h('div', {}, [box, told])
   const store = createItemStore(load, plan)
@@ -60,8 +61,8 @@ export function createItemGrid (load: (place: number, limit: number) => Promise<
   function draw (): void {
     frame = 0
     const { cell, pitch, columns, rows } = layout()
-    const [width, height] = [box.clientWidth, box.clientHeight]
     space.style.setProperty('height', `${rows * pitch}px`)
+    const [width, height] = [box.clientWidth, box.clientHeight]
     if (width === 0 || height === 0) return
     const scale = devicePixelRatio
     if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {

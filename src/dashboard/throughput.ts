@@ -16,6 +16,8 @@ export interface Throughput {
 }
 
 const HEIGHT = 190
+/** Seconds between two marks of time; a slice is a second at least. */
+const MARKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400]
 const SETTLED = /\.(completed|failed|skipped)$/
 
 export function createThroughput (): Throughput {
@@ -90,7 +92,7 @@ function optionsOf (canvas: HTMLElement, isDark: boolean): Plot.Options {
     cursor: { y: false, points: { size: 7 } },
     scales: { y: { range: (_chart, _low, high) => [0, Math.max(1, high * 1.1)] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 80, values: (_chart, values) => values.map(formatClock) },
+      { ...axis, grid: { show: false }, space: 80, incrs: MARKS, values: (_chart, values) => values.map(formatClock) },
       { ...axis, size: 54, space: 36, values: (_chart, values) => values.map(formatCount) }
     ],
     series: [{}, { label: 'Items per minute', stroke: done, width: 2, fill: `${done}${isDark ? '26' : '1f'}`, points: { show: false } }]
