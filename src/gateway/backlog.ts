@@ -56,7 +56,7 @@ export class Backlog {
   behindMs (wallMs: number): number {
     const { outlet } = this.#sink
     if (this.#since === null && outlet !== null && outlet.queued() > this.#queueMax) this.#fallBehind(outlet)
-    return this.#since === null ? 0 : wallMs - this.#since
+    return this.#since === null ? 0 : Math.max(0, wallMs - this.#since)
   }
 
   close (): void {
