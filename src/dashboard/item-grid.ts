@@ -2,6 +2,7 @@
 // to assistive technology it is a list box of which only the chosen option exists.
 
 import type { ItemView } from '../protocol/messages.ts'
+import type { ItemState } from '../protocol/states.ts'
 import { h, setAttribute, setText } from './dom.ts'
 import { formatCount, formatDuration } from './format.ts'
 import { describeDetail } from './item-row.ts'
@@ -13,8 +14,11 @@ import { ITEM_STATE_WORDS } from './words.ts'
 
 export interface ItemGrid {
   element: HTMLElement
-  /** @param seen items that the worker has reported */
-  update (total: number, seen: number): void
+  /**
+   * @param seen items that the worker has reported
+   * @param rest what the others are; null = waiting
+   */
+  update (total: number, seen: number, rest: ItemState | null): void
   hear (item: ItemView): void
   /** The past has changed: everything is read again. */
   forget (): void
@@ -37,6 +41,7 @@ export function createItemGrid (load: (place: number, limit: number) => Promise<
   let palette: Palette | null = null
   let frame = 0
   let chosen = -1
+  let unreported: ItemState | null = null
 
   const dark = matchMedia('(prefers-color-scheme: dark)')
   const recolour = (): void => { palette = null; plan() }
@@ -46,6 +51,8 @@ export function createItemGrid (load: (place: number, limit: number) => Promise<
   box.addEventListener('scroll', plan, { passive: true })
   box.addEventListener('keydown', onKey)
   for (const type of ['pointermove', 'click'] as const) box.addEventListener(type, event => choose(placeUnder(event), false))
+
+  const stateOf = (place: number): ItemState | null => store.stateAt(place) ?? unreported
 
   function layout () {
     const cell = CELLS.find(([upTo]) => store.total <= upTo)?.[1] ?? 12
@@ -82,7 +89,7 @@ export function createItemGrid (load: (place: number, limit: number) => Promise<
     for (let place = from; place < to; place++) {
       const y = Math.floor(place / columns) * pitch - box.scrollTop
       const x = place % columns * pitch
-      drawItem(pen, { state: store.stateAt(place), percent: store.percentAt(place), x, y, size: cell, palette })
+      drawItem(pen, { state: stateOf(place), percent: store.percentAt(place), x, y, size: cell, palette })
     }
     store.want(from, to)
     if (chosen >= 0) tell()
@@ -122,7 +129,7 @@ export function createItemGrid (load: (place: number, limit: number) => Promise<
 
   function describe (place: number): string {
     const item = store.itemAt(place)
-    const state = store.stateAt(place)
+    const state = stateOf(place)
     if (item === null) return `Item ${formatCount(place + 1)} of ${formatCount(store.total)}: ${state === null ? 'not reported yet' : ITEM_STATE_WORDS[state]}`
     const facts = [ITEM_STATE_WORDS[item.state]]
     if (item.state === 'processing') facts.push(`${Math.floor(item.percent_complete)} %`)
@@ -148,7 +155,11 @@ export function createItemGrid (load: (place: number, limit: number) => Promise<
 
   return {
     element,
-    update: (total, seen) => store.resize(total, seen),
+    update (total, seen, rest) {
+      if (rest !== unreported) plan()
+      unreported = rest
+      store.resize(total, seen)
+    },
     hear: item => store.hear(item),
     forget: () => store.forget(),
     stop () {

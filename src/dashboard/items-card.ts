@@ -47,7 +47,7 @@ export function createItemsCard (client: Client, watch: JobWatch): ItemsCard {
   return {
     element,
     update (job, items, seen) {
-      grid.update(job.items_total, seen)
+      grid.update(job.items_total, seen, job.state === 'canceled' ? 'canceled' : null)
       table.update(items)
       failed.update(job.items_failed)
       tabs.count('failed', job.items_failed === 0 ? '' : formatCount(job.items_failed))
