@@ -39,17 +39,11 @@ export async function runGateway (env: Environment, signal: AbortSignal): Promis
   for (const name of unknownSettings(env)) log.warn({ event: 'unknown_setting', name }, `${name} is no setting of Headway; see --help`)
   const engine = createEngine({ ...engineOptions(config), log })
   const gateway = createGateway({ engine, config, log })
-  let stopped: Promise<void> | undefined
-
-  async function shutDown (): Promise<void> {
+  const stop = once(async () => {
     await gateway.stop()
     await engine.stop()
     log.info({ event: 'stopped' }, 'stopped')
-  }
-  function stop (): Promise<void> {
-    stopped ??= shutDown()
-    return stopped
-  }
+  })
 
   try {
     await startEngine(engine, log, signal)
@@ -82,18 +76,12 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
   const engine = createEngine({ ...engineOptions(config), log })
   let persister: Persister | undefined
   let probes: Probes | undefined
-  let stopped: Promise<void> | undefined
-
-  async function shutDown (): Promise<void> {
+  const stop = once(async () => {
     await persister?.stop()
     await probes?.stop()
     await engine.stop()
     log.info({ event: 'stopped' }, 'stopped')
-  }
-  function stop (): Promise<void> {
-    stopped ??= shutDown()
-    return stopped
-  }
+  })
 
   try {
     probes = createProbes({ persister: () => persister, ping: () => engine.ping() })
@@ -107,6 +95,12 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
     await stop()
     throw error
   }
+}
+
+/** Whoever asks, and however often: it is done one time. */
+function once (run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  return () => (running ??= run())
 }
 
 /** @throws ConfigError when what the sink needs is not given */

@@ -1,10 +1,10 @@
 // `headway watch --all`: every job of the tenant, newest first, a bar each.
 
-import { createClient, type JobView } from '../client/index.ts'
+import { createClient, type JobView, type TenantView } from '../client/index.ts'
 import { formatPercent } from '../dashboard/format.ts'
+import { HeadwayError } from '../protocol/errors.ts'
 import { isTerminal as isEnded } from '../protocol/states.ts'
 import type { Remote } from './remote.ts'
-import { openTenantStream, type TenantView } from './tenant-stream.ts'
 import { bar, cell, createScreen, cut, lineOf, outlook, plain, stateText } from './terminal.ts'
 import type { WatchOptions } from './watch.ts'
 
@@ -14,42 +14,38 @@ const ID_COLUMNS = 24
 
 /** Runs until `signal`. @throws HeadwayError when the server refuses */
 export async function watchAll (remote: Remote, { json, isTerminal, signal }: WatchOptions): Promise<void> {
-  const { url, getToken } = remote
+  const client = createClient(remote)
+  const watch = client.watchTenant()
   const screen = !json && isTerminal ? createScreen(process.stdout) : null
   const tell = screen === null ? createTeller(json) : null
-  const refused = Promise.withResolvers<never>()
-  const stopped = new Promise<void>(resolve => { signal.addEventListener('abort', () => { resolve() }, { once: true }) })
-  const client = createClient({ url, getToken })
-  const stream = openTenantStream({
-    url,
-    getToken,
-    probe: () => client.listJobs({ limit: 1 }),
-    onChange () {
-      const { jobs, live } = stream.getView()
-      if (live) tell?.(jobs)
-    },
-    onRefused: refused.reject
-  })
-  const draw = (): void => { screen?.draw(drawJobs(stream.getView(), process.stdout.columns, process.stdout.rows)) }
+  const draw = (): void => { screen?.draw(drawJobs(watch.getSnapshot(), process.stdout.columns, process.stdout.rows)) }
   const drawing = screen === null ? undefined : setInterval(draw, FRAME_MS)
   try {
-    await Promise.race([stopped, refused.promise])
+    await new Promise<void>((resolve, reject) => {
+      const look = (): void => {
+        const { jobs, connection, error } = watch.getSnapshot()
+        if (error !== null) reject(new HeadwayError(error.code, error.detail))
+        else if (connection === 'live') tell?.(jobs)
+      }
+      watch.subscribe(look)
+      look()
+      signal.addEventListener('abort', () => { resolve() }, { once: true })
+    })
     draw()
   } finally {
     clearInterval(drawing)
     screen?.end()
-    stream.close()
     client.close()
   }
 }
 
 /** Those that still run first, then as they came: with more jobs than lines, these are what one looks for. */
-export function drawJobs ({ jobs, live, loaded }: TenantView, columns: number, rows: number): string[] {
+export function drawJobs ({ jobs, connection, loaded }: TenantView, columns: number, rows: number): string[] {
   if (!loaded) return ['connecting…']
   const order = [...jobs.filter(({ state }) => !isEnded(state)), ...jobs.filter(({ state }) => isEnded(state))]
   const room = Math.max(1, rows - 3)
   const running = jobs.filter(({ state }) => state === 'running').length
-  const head = `${jobs.length} jobs, ${running} running${loaded && !live ? '; the line is cut, this is the last that was heard' : ''}`
+  const head = `${jobs.length} jobs, ${running} running${connection !== 'live' ? '; the line is cut, this is the last that was heard' : ''}`
   const more = order.length > room ? [`… and ${order.length - room} more`] : []
   return [cut(head, columns), ...order.slice(0, room).map(job => jobText(job, columns)), ...more]
 }

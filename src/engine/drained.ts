@@ -2,19 +2,14 @@
 
 import type { DrainResult } from './drain.ts'
 
-export interface Drained {
+const SUMMED = ['applied', 'repeated', 'ignored', 'rejected', 'gaps', 'timers'] as const
+
+/** The summed counts of all calls, and besides: */
+export interface Drained extends Pick<DrainResult, typeof SUMMED[number]> {
   /** Calls of the reducer. */
   calls: number
   /** Entries read. */
   entries: number
-  /** Events that took effect; repeats, those without effect, dead letters and gaps of producers are counted apart. */
-  applied: number
-  repeated: number
-  ignored: number
-  rejected: number
-  gaps: number
-  /** Timers that fired. */
-  timers: number
   /** Time in Redis, by its clock. */
   redis_us: number
   /** New epochs that this process has issued. */
@@ -34,11 +29,6 @@ export function count (drained: Drained, result: DrainResult, wallMs: number): v
   if (result.word === 'replica_changed') drained.epochs++
   if (result.word !== 'ok') return
   drained.entries += result.consumed
-  drained.applied += result.applied
-  drained.repeated += result.repeated
-  drained.ignored += result.ignored
-  drained.rejected += result.rejected
-  drained.gaps += result.gaps
-  drained.timers += result.timers
+  for (const name of SUMMED) drained[name] += result[name]
   drained.lag_ms = result.consumed === 0 ? 0 : Math.max(0, wallMs - Number.parseInt(result.cursor))
 }

@@ -13,7 +13,7 @@ import type { ControlAction } from '../protocol/states.ts'
 import { requireScope } from './auth.ts'
 import { joinOptions } from './join-options.ts'
 import { isObject, parseJson } from './json.ts'
-import { toHeadwayError } from './problem.ts'
+import { isFault, toHeadwayError } from './problem.ts'
 import type { Reach } from './reach.ts'
 import type { Session } from './session.ts'
 
@@ -113,7 +113,7 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
     const id = typeof given.id === 'string' && given.id.length <= 128 ? given.id : null
     const done = run(session, given, id, onAuthenticated).catch((error: unknown) => {
       const known = toHeadwayError(error)
-      if (known.status >= 500) log[known.temporary ? 'warn' : 'error']({ event: 'action_failed', code: known.code, err: error }, 'an action failed')
+      if (isFault(known)) log[known.temporary ? 'warn' : 'error']({ event: 'action_failed', code: known.code, err: error }, 'an action failed')
       session.fail(id, known, isId(given.job_id) ? given.job_id : undefined)
     })
     if (given.action === 'authenticate') authenticating.set(session, done.finally(() => authenticating.delete(session)))

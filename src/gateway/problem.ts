@@ -25,6 +25,14 @@ const FASTIFY_CODES: Record<string, ErrorCode> = {
   FST_ERR_MAX_PARAM_LENGTH: 'invalid_field'
 }
 
+/** Everyday things that are no fault: a client that left, a gateway that is full or stops. Counted, not logged. */
+const EXPECTED: readonly ErrorCode[] = ['closed', 'not_ready', 'overloaded']
+
+/** Whether it is worth a line in the log. */
+export function isFault ({ status, code }: HeadwayError): boolean {
+  return status >= 500 && !EXPECTED.includes(code)
+}
+
 /** @returns `error` as one of ours; what is not ours becomes `internal` and tells nothing of itself */
 export function toHeadwayError (error: unknown): HeadwayError {
   if (error instanceof HeadwayError) return error
@@ -62,7 +70,7 @@ export function sendProblem (reply: FastifyReply, error: HeadwayError, extra: ob
  */
 export function answerError (error: unknown, request: FastifyRequest, reply: FastifyReply, extra: object = {}): FastifyReply {
   const known = toHeadwayError(error)
-  if (known.status >= 500 && known.code !== 'not_ready') {
+  if (isFault(known)) {
     const fields = { event: 'request_failed', code: known.code, err: error, method: request.method, route: request.routeOptions.url }
     request.log[known.temporary ? 'warn' : 'error'](fields, 'a request failed')
   }

@@ -20,6 +20,7 @@ import type { Frame } from './frame.ts'
 import { laneInterval } from './lane.ts'
 import { toHeadwayError } from './problem.ts'
 import type { Reach } from './reach.ts'
+import { createLobby } from './lobby.ts'
 import type { Shelf } from './shelf.ts'
 import type { Tally } from './tally.ts'
 import { createWaitingRoom, endAll, type Member, type Seat, unknownJob } from './seats.ts'
@@ -28,8 +29,6 @@ import { createWaitingRoom, endAll, type Member, type Seat, unknownJob } from '.
 const BUFFER_MESSAGES_MAX = 1_000
 /** Messages kept after it, for who joins next. Beyond: all is dropped, and who joins next reads again. */
 const KEPT_MESSAGES_MAX = 128
-/** How long a cursor ahead of Redis waits for the new epoch that a loss brings: the next drain finds out, some hundred ms later. */
-const PATIENCE_MS = 2_000
 const RETRY_MS_MIN = 250
 const RETRY_MS_MAX = 5_000
 
@@ -89,10 +88,7 @@ interface Read {
 export function createRoom (options: RoomOptions): Room {
   const { engine, shelf, tally, tenant_id: tenant, job_id: id, progress_interval_ms: progressMs, onEmpty } = options
   const audience = createAudience(() => known, tally)
-  /** Joiners who are looked at together, at the end of this turn. */
-  const later = new Set<Seat>()
-  /** Joiners whose cursor is ahead of Redis. */
-  const patient = new Set<Seat>()
+  const lobby = createLobby(seatDue)
   const absent = createWaitingRoom({ job_id: id, onGaveUp: closeIfEmpty })
   let known: { job: StoredJob, registration: Registration, shown: Shown } | null = null
   let reading: Read | null = null
@@ -120,7 +116,7 @@ export function createRoom (options: RoomOptions): Room {
   }
 
   function closeIfEmpty (): void {
-    const here = audience.size + absent.size + later.size + patient.size + (reading?.joiners.size ?? 0)
+    const here = audience.size + absent.size + lobby.size + (reading?.joiners.size ?? 0)
     if (here === 0) close()
   }
 
@@ -148,13 +144,13 @@ export function createRoom (options: RoomOptions): Room {
 
   function keep (catchUp: CatchUp): void {
     recent = catchUp
-    shelf.put(later, () => { recent = null })
+    shelf.put(lobby, () => { recent = null })
   }
 
   function forget (): void {
     if (recent === null) return
     recent = null
-    shelf.take(later)
+    shelf.take(lobby)
   }
 
   /** @returns the events that live members were sent; empty when it was old, or when it does not continue the position */
@@ -279,10 +275,13 @@ export function createRoom (options: RoomOptions): Room {
     const frames = new Map<string, readonly Frame[]>()
     for (const seat of seats) {
       const { since } = seat
-      if (since !== null && isPatient(seat, catchUp)) continue
-      if (since !== null && !catchUp.covers(since)) {
-        seatLater(seat)
-        continue
+      if (since !== null) {
+        // A snapshot of the same epoch would take back what the client has seen.
+        if (catchUp.isBehind(since, known?.job ?? null) && lobby.wait(seat)) continue
+        if (!catchUp.covers(since)) {
+          lobby.add(seat)
+          continue
+        }
       }
       seat.covered_rev = job.rev
       seat.covered_at = { epoch: job.epoch, seq: job.seq }
@@ -298,27 +297,8 @@ export function createRoom (options: RoomOptions): Room {
     }
   }
 
-  /** Keeps a seat for another read: a snapshot of the same epoch would take back what the client has seen. */
-  function isPatient (seat: Seat, catchUp: CatchUp): boolean {
-    if (seat.since === null || !catchUp.isBehind(seat.since, known?.job ?? null)) return false
-    const now = performance.now()
-    seat.patient_until ||= now + PATIENCE_MS
-    if (now >= seat.patient_until) return false
-    patient.add(seat)
-    setTimeout(() => { if (patient.delete(seat)) seatLater(seat) }, RETRY_MS_MIN)
-    return true
-  }
-
-  /** All that come in one turn of the event loop share what they need, and what Redis has sent meanwhile is heard first. */
-  function seatLater (seat: Seat): void {
-    if (later.size === 0) setImmediate(seatWaiting)
-    later.add(seat)
-  }
-
-  function seatWaiting (): void {
-    if (closed || later.size === 0) return
-    const seats = [...later]
-    later.clear()
+  function seatDue (seats: Seat[]): void {
+    if (closed) return
     const served = reading === null ? new Set(seats.filter(servedFromMemory)) : new Set<Seat>()
     const rest = seats.filter(seat => !served.has(seat))
     tally.from_memory += served.size
@@ -358,7 +338,7 @@ export function createRoom (options: RoomOptions): Room {
 
   function enter (seat: Seat): void {
     if (reading !== null) reading.joiners.add(seat)
-    else if (servedFromMemory(seat)) seatLater(seat)
+    else if (servedFromMemory(seat)) lobby.add(seat)
     else startRead(suspect, new Set([seat]))
   }
 
@@ -377,8 +357,7 @@ export function createRoom (options: RoomOptions): Room {
     return {
       leave () {
         audience.delete(seat)
-        later.delete(seat)
-        patient.delete(seat)
+        lobby.delete(seat)
         absent.delete(seat)
         reading?.joiners.delete(seat)
         if (!closed) closeIfEmpty()

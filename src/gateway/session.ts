@@ -39,7 +39,8 @@ export interface SessionOptions {
   behind_ms_max: number
   /** One text message. */
   onMessage: (session: Session, bytes: Buffer) => void
-  onClosed: (session: Session, code: number) => void
+  /** @param code null = the connection went before it became a socket */
+  onClosed: (session: Session, code: number | null) => void
   /** An error message was sent. */
   onRefused: (code: ErrorCode) => void
 }
@@ -221,8 +222,8 @@ export class Session implements WatchOwner {
     this.#shared.onMessage(this, data)
   }
 
-  /** @param code of the close frame; 1006 = there was none */
-  left (code: number): void {
+  /** @param code of the close frame, 1006 = there was none; null = it never became a socket */
+  left (code: number | null): void {
     this.#disposed = true
     this.backlog.close()
     this.#early = null
@@ -267,7 +268,7 @@ export class Session implements WatchOwner {
 type Owned = object & { [OWNER]?: Session }
 
 function onWireClosed (this: Owned): void {
-  this[OWNER]?.left(1006)
+  this[OWNER]?.left(null)
 }
 
 function onPong (this: Owned): void {

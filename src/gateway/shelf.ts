@@ -15,11 +15,12 @@ export function createShelf ({ keep_ms: keepMs, count_max: countMax }: { keep_ms
   let timer: NodeJS.Timeout | undefined
 
   function sweep (): void {
+    clearTimeout(timer)
     timer = undefined
     const until = performance.now() - keepMs
     for (const [key, { since, drop }] of kept) {
       if (since > until && kept.size <= countMax) {
-        timer ??= setTimeout(sweep, since - until).unref()
+        timer = setTimeout(sweep, since - until).unref()
         return
       }
       kept.delete(key)

@@ -86,6 +86,7 @@ export function createSockets (options: SocketsOptions): Sockets {
     onMessage: (session, bytes) => actions(session, bytes, subscribeWanted),
     onClosed (session, code) {
       sessions.delete(session)
+      if (code === null) return
       countOne(tally.closed, code)
       log.debug({ event: 'socket_closed', close_code: code, tenant_id: session.identity?.tenant_id }, 'a socket was closed')
     },

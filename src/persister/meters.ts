@@ -1,5 +1,6 @@
-// What the persister counts, and its text for Prometheus.
+// What the persister counts, for its probes and for Prometheus.
 
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { SinkFault } from './sink.ts'
 
 export interface Meters {
@@ -21,72 +22,69 @@ export interface Meters {
   /** Greatest age of an unwritten change among the partitions held, ms. */
   readonly lag_ms: number
   readonly waiting_bytes: number
-  text (): string
+  readonly content_type: string
+  text (): Promise<string>
 }
 
-const LAG_BOUNDS_MS = [100, 250, 500, 1_000, 2_500, 5_000, 15_000, 60_000, 300_000, 3_600_000]
+const LAG_BOUNDS_S = [0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3_600]
+const TABLES = ['jobs', 'items', 'events'] as const
 
 export function createMeters (): Meters {
-  const calls = new Map<string, { count: number, ms: number }>()
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
   const backlogs = new Map<number, { bytes: number, dirty_jobs: number, oldest_ms: number }>()
-  const lags = { counts: LAG_BOUNDS_MS.map(() => 0), sum: 0, count: 0 }
-  const written = { jobs: 0, items: 0, events: 0, dead: 0, truncated: 0 }
   let fault: SinkFault | null = null
   let held: readonly number[] = []
-  let rebuilt = 0
-  let restarts = 0
 
   const total = (of: 'bytes' | 'dirty_jobs'): number => [...backlogs.values()].reduce((sum, one) => sum + one[of], 0)
   const oldest = (): number => Math.max(0, ...[...backlogs.values()].map(one => one.oldest_ms))
 
+  const counter = <Label extends string>(name: string, help: string, labelNames: Label[] = []): Counter<Label> =>
+    new Counter({ name: `headway_persister_${name}_total`, help, labelNames, registers })
+  function gauge (name: string, help: string, value: () => number): void {
+    registry.registerMetric(new Gauge({ name: `headway_persister_${name}`, help, registers: [], collect () { this.set(value()) } }))
+  }
+
+  const calls = counter('calls', 'Calls of the sink by how they ended.', ['outcome'])
+  const seconds = counter('call_seconds', 'Time in calls of the sink.', ['outcome'])
+  const rows = counter('rows_written', 'Rows that were new to the sink.', ['table'])
+  const dead = counter('dead_letters', 'Rows that the sink refused for good.')
+  const truncated = counter('histories_truncated', 'Jobs of which events were lost to a full outbox.')
+  const rebuilt = counter('jobs_rebuilt', 'Jobs put back after Redis lost them.')
+  const rereads = counter('rereads', 'Batches written twice because another persister, or a data loss, came between.')
+  const lags = new Histogram({
+    name: 'headway_persister_batch_lag_seconds', help: 'Age of the oldest change of a batch when it was stored.', buckets: LAG_BOUNDS_S, registers
+  })
+  gauge('partitions', 'Partitions that this persister works on.', () => held.length)
+  gauge('lag_seconds', 'Age of the oldest change that is not written yet.', () => oldest() / 1_000)
+  gauge('outbox_bytes', 'Bytes that wait in the outbox.', () => total('bytes'))
+  gauge('dirty_jobs', 'Jobs that changed while the outbox was full.', () => total('dirty_jobs'))
+  gauge('sink_up', '1 = the last call of the sink succeeded.', () => fault === null ? 1 : 0)
+
   return {
     calls (outcome, elapsed) {
-      const one = calls.get(outcome) ?? { count: 0, ms: 0 }
-      calls.set(outcome, { count: one.count + 1, ms: one.ms + elapsed })
+      calls.inc({ outcome })
+      seconds.inc({ outcome }, elapsed / 1_000)
     },
     failing (now) { fault = now },
     wrote (counts) {
-      for (const name of Object.keys(written) as (keyof typeof written)[]) written[name] += counts[name]
+      for (const table of TABLES) rows.inc({ table }, counts[table])
+      dead.inc(counts.dead)
+      truncated.inc(counts.truncated)
     },
-    lag (ms) {
-      lags.sum += ms
-      lags.count++
-      for (const [at, bound] of LAG_BOUNDS_MS.entries()) if (ms <= bound) lags.counts[at]!++
-    },
+    lag (ms) { lags.observe(ms / 1_000) },
     backlog (partition, waiting) { backlogs.set(partition, waiting) },
     leased (partitions) {
       held = partitions
       for (const partition of backlogs.keys()) if (!partitions.includes(partition)) backlogs.delete(partition)
     },
-    rebuilt (jobs) { rebuilt += jobs },
-    restarts () { restarts++ },
+    rebuilt (jobs) { rebuilt.inc(jobs) },
+    restarts () { rereads.inc() },
     get fault () { return fault },
     get lag_ms () { return oldest() },
     get waiting_bytes () { return total('bytes') },
-    text () {
-      const lines: string[] = []
-      const say = (name: string, type: string, help: string, samples: [string, number][]): void => {
-        lines.push(`# HELP headway_${name} ${help}`, `# TYPE headway_${name} ${type}`, ...samples.map(([labels, value]) => `headway_${name}${labels} ${value}`))
-      }
-      say('persister_calls_total', 'counter', 'Calls of the sink by how they ended.', [...calls].map(([outcome, { count }]) => [`{outcome="${outcome}"}`, count]))
-      say('persister_call_seconds_total', 'counter', 'Time in calls of the sink.', [...calls].map(([outcome, { ms }]) => [`{outcome="${outcome}"}`, ms / 1000]))
-      say('persister_rows_written_total', 'counter', 'Rows that were new to the sink.', (['jobs', 'items', 'events'] as const).map(table => [`{table="${table}"}`, written[table]]))
-      say('persister_dead_letters_total', 'counter', 'Rows that the sink refused for good.', [['', written.dead]])
-      say('persister_histories_truncated_total', 'counter', 'Jobs of which events were lost to a full outbox.', [['', written.truncated]])
-      say('persister_jobs_rebuilt_total', 'counter', 'Jobs put back after Redis lost them.', [['', rebuilt]])
-      say('persister_rereads_total', 'counter', 'Batches written twice because another persister, or a data loss, came between.', [['', restarts]])
-      say('persister_partitions', 'gauge', 'Partitions that this persister works on.', [['', held.length]])
-      say('persister_lag_seconds', 'gauge', 'Age of the oldest change that is not written yet.', [['', oldest() / 1000]])
-      say('persister_outbox_bytes', 'gauge', 'Bytes that wait in the outbox.', [['', total('bytes')]])
-      say('persister_dirty_jobs', 'gauge', 'Jobs that changed while the outbox was full.', [['', total('dirty_jobs')]])
-      say('persister_sink_up', 'gauge', '1 = the last call of the sink succeeded.', [['', fault === null ? 1 : 0]])
-      say('persister_batch_lag_seconds', 'histogram', 'Age of the oldest change of a batch when it was stored.', [])
-      lines.push(
-        ...LAG_BOUNDS_MS.map((bound, at) => `headway_persister_batch_lag_seconds_bucket{le="${bound / 1000}"} ${lags.counts[at]}`),
-        `headway_persister_batch_lag_seconds_bucket{le="+Inf"} ${lags.count}`,
-        `headway_persister_batch_lag_seconds_sum ${lags.sum / 1000}`, `headway_persister_batch_lag_seconds_count ${lags.count}`
-      )
-      return lines.join('\n') + '\n'
-    }
+    content_type: registry.contentType,
+    text: () => registry.metrics()
   }
 }

@@ -31,7 +31,9 @@ export function createProbes ({ persister, ping }: ProbesParams): Probes {
     if (path === '/livez') return send(response, 200, { status: 'ok' })
     if (path === '/startupz') return send(response, running === undefined ? 503 : 200, { status: running === undefined ? 'starting' : 'ok' })
     if (path === '/metrics') {
-      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(running?.meters.text() ?? '')
+      if (running === undefined) return send(response, 503, { status: 'starting' })
+      const text = await running.meters.text()
+      response.writeHead(200, { 'content-type': running.meters.content_type, 'cache-control': 'no-store' }).end(text)
       return
     }
     if (path !== '/readyz' && path !== '/healthz') return send(response, 404, { status: 'not_found' })

@@ -1,7 +1,6 @@
 // One run against the sink: a reducer, three persisters as processes of their own, workers that work, a fault; at the end the tables
 // are held against what Redis says of the same jobs.
 
-import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { createEngine, type Engine } from '../../src/engine/engine.ts'
@@ -10,12 +9,12 @@ import { spawnGuarded, type GuardedChild } from '../support/child.ts'
 import { startPostgres, type PostgresServer } from '../support/postgres.ts'
 import { startRedis } from '../support/redis.ts'
 import { startRest } from '../support/rest.ts'
+import { ROLES, SCHEMA } from '../support/schema.ts'
 import { until } from '../support/wait.ts'
 import { between, randomOf, type Random } from './plan.ts'
 import type { SinkFault } from './sink-faults.ts'
 
 const HEADWAY = fileURLToPath(new URL('../../src/cli/headway.ts', import.meta.url))
-const FUNCTIONS = new URL('../persister/functions.sql', import.meta.url)
 const REPLICAS = 3
 const TENANTS = ['acme', 'umbrella']
 const SETTLE_MS = 120_000
@@ -29,7 +28,9 @@ export async function runSinkScenario ({ fault, seed, quick }: SinkRun): Promise
   const random = randomOf(seed)
   const redis = await startRedis()
   const postgres = await startPostgres()
-  await postgres.query(readFileSync(FUNCTIONS, 'utf8'))
+  await postgres.query(ROLES)
+  await postgres.query(SCHEMA)
+  if (fault.poison === true) await postgres.query('alter table job_events add constraint poison check (correlation_id is distinct from \'poison\')')
   const rest = await startRest(postgres.url)
   const engine = createEngine({ redis_url: redis.url, partitions: 4, settings: { outbox_bytes_max: 500_000_000, sweep_interval_ms: 20 } })
   const children: GuardedChild[] = []
@@ -94,7 +95,7 @@ async function judge (
   let truncated = 0
   for (const { tenant, id } of addresses) {
     const read = await engine.readJob(tenant, id)
-    const columns = 'epoch::float8, rev::float8, seq::float8, state, data'
+    const columns = 'epoch::float8, rev::float8, seq::float8, state, items_completed::float8 as completed, items_skipped::float8 as skipped'
     const [row] = await postgres.query(`select ${columns} from bulk_jobs where tenant_id = $1 and id = $2`, [tenant, id])
     if (read === null || row === undefined) {
       violations.push(`${tenant}/${id}: ${read === null ? 'not in Redis' : 'no row'}`)
@@ -104,9 +105,8 @@ async function judge (
     const metrics = jobMetrics(job, job.updated_at)
     const last = { epoch: job.epoch, rev: job.rev, seq: job.seq, state: job.state }
     const wanted = { ...last, completed: metrics.items_completed, skipped: metrics.items_skipped }
-    const data = row['data'] as Record<string, unknown>
-    const { epoch, rev, seq, state } = row
-    const found = { epoch, rev, seq, state, completed: data['items_completed'], skipped: data['items_skipped'] }
+    const { epoch, rev, seq, state, completed, skipped } = row
+    const found = { epoch, rev, seq, state, completed, skipped }
     if (JSON.stringify(found) !== JSON.stringify(wanted)) violations.push(`${tenant}/${id}: row ${JSON.stringify(found)}, Redis ${JSON.stringify(wanted)}`)
     const told = await postgres.query('select seq::float8, type from job_events where tenant_id = $1 and job_id = $2 order by seq', [tenant, id])
     const seqs = told.map(({ seq }) => seq)

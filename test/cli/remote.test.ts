@@ -7,8 +7,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import t, { type Test } from 'tap'
-import { applyMessage } from '../../src/cli/tenant-stream.ts'
-import type { JobView } from '../../src/protocol/messages.ts'
 import { call, privateRedis, SECRET, startGateway, tokenOf, WORKER_SCOPES } from '../gateway/support.ts'
 import { freePorts } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
@@ -191,20 +189,4 @@ t.test('watch --all goes on when its gateway is replaced', async t => {
   await until(() => watched.out().includes('"between"'), { what: 'what happened meanwhile is told', timeout_ms: 30_000 })
   await tell('', { id: 'after' })
   await until(() => watched.out().includes('"after"'), { what: 'it goes on', timeout_ms: 20_000 })
-})
-
-t.test('of two states of a job the newer one counts', async t => {
-  const job = (id: string, epoch: number, rev: number) => ({ id, epoch, rev }) as JobView
-  const changed = (one: JobView) => ({ type: 'tenant.job_changed' as const, ts: '', job_id: one.id, seq: 0, rev: one.rev, data: { job: one } })
-  const removed = (id: string, epoch: number) => ({ type: 'tenant.job_removed' as const, ts: '', job_id: id, data: { epoch } })
-  const list = { type: 'tenant.snapshot' as const, ts: '', data: { jobs: [job('a', 2, 5)], reset: false } }
-  const view = applyMessage({ jobs: [], live: false, loaded: false }, list)
-  t.match(view, { live: true, loaded: true })
-  for (const [epoch, rev, wins] of [[2, 5, false], [2, 4, false], [1, 9, false], [2, 6, true], [3, 1, true]] as const) {
-    const next = applyMessage(view, changed(job('a', epoch, rev)))
-    t.equal(next !== view && next.jobs[0]?.rev === rev, wins, `${epoch}.${rev}`)
-  }
-  t.same(applyMessage(view, changed(job('b', 1, 1))).jobs.map(({ id }) => id), ['b', 'a'])
-  t.same(applyMessage(view, removed('a', 2)).jobs, [])
-  t.equal(applyMessage(view, removed('a', 1)), view, 'an older run of the id')
 })

@@ -52,6 +52,7 @@ t.test('figures move with what happens', async t => {
   t.equal(figures.value('headway_refused_messages_total{code="unknown_action"}'), 1)
   t.equal(figures.value('headway_http_answers_total{route="/",status="404"}'), 1, 'a refused upgrade')
   t.equal(figures.value('headway_sockets_closed_total{code="1005"}'), 1)
+  t.equal(figures.value('headway_sockets_closed_total{code="1006"}'), 0, 'what never became a socket is none that was closed')
   t.ok(figures.value('headway_deliveries_total') >= first.messages.length + second.messages.length)
   t.ok(figures.value('headway_deliveries_total') >= figures.value('headway_writes_total'))
   t.ok(figures.value('headway_delivered_bytes_total') > figures.value('headway_deliveries_total') * 50)

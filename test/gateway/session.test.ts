@@ -103,11 +103,12 @@ t.test('pings: an answer keeps the socket, two missed end it', async t => {
 })
 
 t.test('more sockets than allowed', async t => {
-  const { url } = await startGateway(t, redis, { HEADWAY_SOCKETS_MAX: '2' })
+  const { url, logged } = await startGateway(t, redis, { HEADWAY_SOCKETS_MAX: '2' })
   const token = await tokenOf()
   const clients = [await new Client(`${url}/v1/ws?token=${token}`).open(), await new Client(`${url}/v1/ws?token=${token}`).open()]
   const refused = await new Client(`${url}/v1/ws?token=${token}`).refused()
   t.match(refused, { status: 503, body: { code: 'overloaded' }, headers: { 'retry-after': String } })
+  t.notOk(logged.some(line => line.includes('request_failed')), 'in a storm that would be a line each')
   clients[0]?.socket.close()
   await clients[0]?.end()
   const again = await new Client(`${url}/v1/ws?token=${token}`).open()

@@ -35,3 +35,11 @@ t.test('nothing is kept for no time', async t => {
   createShelf({ keep_ms: 0, count_max: 10 }).put({}, () => dropped++)
   t.equal(dropped, 1)
 })
+
+t.test('one timer, however many come and go', async t => {
+  const set = t.capture(globalThis, 'setTimeout', globalThis.setTimeout)
+  const cleared = t.capture(globalThis, 'clearTimeout', globalThis.clearTimeout)
+  const shelf = createShelf({ keep_ms: 60_000, count_max: 2 })
+  for (let n = 0; n < 50; n++) shelf.put({}, () => {})
+  t.equal(set().length - cleared().filter(({ args: [timer] }) => timer !== undefined).length, 1)
+})

@@ -26,7 +26,7 @@ async function scrape (): Promise<string> {
   const connections = () => ({ sockets: 0, streams: 0 })
   const rooms = () => ({ jobs: 0, tenants: 0 })
   const metrics = createMetrics({ engine, tally: createTally(), connections, rooms, ready: () => true })
-  return await metrics.text() + createMeters().text()
+  return await metrics.text() + await createMeters().text()
 }
 
 t.test('every metric of the alerts, and of the autoscaler, is one that the code tells', async t => {

@@ -23,7 +23,7 @@ t.test('a job, its items and every event, once; then the outbox is empty and the
   t.ok([...sink.items.values()].every(({ state, percent_complete: percent }) => state === 'completed' && percent === 100))
   await until(async () => await engine.readJob('acme', 'a') === null, { what: 'the job leaves Redis' })
   await until(() => persister.meters.waiting_bytes === 0)
-  t.match(persister.meters.text(), /headway_persister_rows_written_total\{table="items"\} 20\n/)
+  t.match(await persister.meters.text(), /headway_persister_rows_written_total\{table="items"\} 20\n/)
 })
 
 t.test('whatever the sink does, nothing is lost and nothing is doubled', async (t) => {
