@@ -82,7 +82,7 @@ t.test('a gateway has the time that its drain takes', async t => {
 t.test('every setting, argument, port and path of the manifests is one of the code', async t => {
   const known = new Map(settings().map(setting => [setting.name as string, setting]))
   const maps = kustomizations().flatMap(({ manifest }): Manifest[] => manifest.configMapGenerator ?? [])
-  const given = maps.flatMap((one): string[] => one.literals)
+  const given = maps.flatMap((one): string[] => one.literals ?? [])
   for (const line of given) {
     const [name = ''] = line.split('=')
     t.ok(known.has(name), `${name} is a setting`)
