@@ -66,6 +66,8 @@ export interface Engine extends Reads, Ingest, Feed, Idempotency, Tickets {
   /** Known after start(). */
   readonly partitions: number
   readonly keys: Keys
+  /** There is a sink, so a persister is to empty the outbox. */
+  readonly writes_outbox: boolean
   readonly connections: Connections
   listJobs: ListJobs
   /** One call of the reducer, nothing besides. */
@@ -126,6 +128,7 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
 
   return {
     topology: connections.topology,
+    writes_outbox: chosen.outbox_bytes_max > 0,
     connections,
     get partitions () { return started().keys.partitions },
     get keys () { return started().keys },

@@ -10,7 +10,7 @@ export interface Metrics {
 }
 
 export interface MetricsOptions {
-  engine: Pick<Engine, 'drained' | 'hearing'>
+  engine: Pick<Engine, 'drained' | 'hearing' | 'writes_outbox'>
   tally: Tally
   connections: () => { sockets: number, streams: number }
   rooms: () => { jobs: number, tenants: number }
@@ -65,6 +65,7 @@ export function createMetrics ({ engine, tally, connections, rooms, ready }: Met
   counter('deliveries', 'Messages written to WebSocket connections.', one(() => tally.frames))
   counter('delivered_bytes', 'Bytes of these messages.', one(() => tally.bytes))
   counter('progress_conflated', 'Progress that a newer one replaced before it was sent.', one(() => tally.conflated))
+  registry.registerMetric(tally.age)
   counter('behind', 'Times that a subscription got nothing because its socket was behind.', one(() => tally.behind))
   counter('joins', 'Watchers that began, or began anew, by how.', each('outcome', () => Object.entries(tally.joins)), ['outcome'])
   counter('joins_from_memory', 'Watchers seated without asking Redis.', one(() => tally.from_memory))
@@ -76,6 +77,8 @@ export function createMetrics ({ engine, tally, connections, rooms, ready }: Met
     const [route = '', status = ''] = key.split(' ')
     return [{ route, status }, value]
   }), ['route', 'status'])
+
+  gauge('persister_expected', '1 = changes wait in Redis for a persister: there is a sink.', one(() => flag(engine.writes_outbox)))
 
   const drained = (): ReturnType<Engine['drained']> => engine.drained()
   counter('drain_calls', 'Calls of the reducer.', one(() => drained().calls))

@@ -22,7 +22,7 @@ import { toHeadwayError } from './problem.ts'
 import type { Reach } from './reach.ts'
 import { createLobby } from './lobby.ts'
 import type { Shelf } from './shelf.ts'
-import type { Tally } from './tally.ts'
+import { type Tally, tellAge } from './tally.ts'
 import { createWaitingRoom, endAll, type Member, type Seat, unknownJob } from './seats.ts'
 
 /** Messages kept during one read. Beyond: dropped, and the job is read again, which covers them. */
@@ -172,6 +172,7 @@ export function createRoom (options: RoomOptions): Room {
     audience.precede(message.events)
     known = { job: message.job, registration, shown: shownOf(message.job) }
     for (const seat of audience.live) if (message.job.rev > seat.covered_rev) audience.tell(seat, frames)
+    if (audience.live.size > 0) tellAge(tally, message.events[0]?.ts ?? message.job.updated_at)
     if (isTerminal(message.job.state)) audience.clear()
     else audience.hold(due, items)
     return frames
@@ -249,6 +250,7 @@ export function createRoom (options: RoomOptions): Room {
     if (was !== undefined && (was.epoch !== job.epoch || was.rev !== job.rev)) {
       audience.clear()
       const missed = catchUp.frames({ epoch: was.epoch, seq: was.seq }, null)
+      if (audience.live.size > 0) tellAge(tally, catchUp.found.events.find(({ seq }) => seq > was.seq)?.ts ?? job.updated_at)
       for (const seat of audience.live) {
         const { covered_rev: ownRev, covered_at: at } = seat
         seat.covered_rev = 0

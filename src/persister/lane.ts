@@ -3,6 +3,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DirtyJob, Log, Outbox, OutboxEntry, OutboxRead } from '../engine/engine.ts'
+import { oldestOf, tellBacklog } from './backlog.ts'
 import { createBatch, type BatchBounds, type BatchBuilder } from './batch.ts'
 import { batchOf, type Deliver, type Delivered, type Poison } from './deliver.ts'
 import type { Meters } from './meters.ts'
@@ -68,11 +69,9 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
     for (let n = 0; n < reads.length; n++) {
       const { partition, read } = reads[(n + round) % reads.length] as typeof reads[number]
       if (read === null) continue
-      const oldest = oldestOf(read)
-      const oldestMs = oldest === null ? 0 : Math.max(0, read.now_ms - oldest)
-      meters.backlog(partition, { bytes: read.waiting_bytes, dirty_jobs: read.dirty_jobs, oldest_ms: oldestMs })
+      tellBacklog(meters, partition, read)
       more ||= read.more
-      const one: Taken = { partition, read, to: read.from, bytes: 0, oldest_ms: oldest ?? read.now_ms }
+      const one: Taken = { partition, read, to: read.from, bytes: 0, oldest_ms: oldestOf(read) ?? read.now_ms }
       for (const entry of read.entries) {
         if (batch.full(limits)) {
           more = true
@@ -194,10 +193,4 @@ function addDirty (batch: BatchBuilder, { found }: DirtyJob): boolean {
 /** In the place of an event that the sink refuses. */
 function standIn (row: EventRow): EventRow {
   return { ...row, correlation_id: `${row.epoch}.${row.seq}`, type: 'history_truncated', data: { from_seq: row.seq, to_seq: row.seq, reason: 'refused' } }
-}
-
-/** Wall ms of the first change in it. */
-function oldestOf (read: OutboxRead): number | null {
-  const first = read.entries[0]?.messages[0]?.message
-  return first?.type === 'update' ? first.job.updated_at : null
 }

@@ -3,6 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Engine, Log } from '../engine/engine.ts'
+import { watchBacklog } from './backlog.ts'
 import { createDeliver } from './deliver.ts'
 import { createHolder } from './holder.ts'
 import { createLane } from './lane.ts'
@@ -73,7 +74,9 @@ export function createPersister ({ engine, sink, log, settings: given }: Persist
     meters,
     async start () {
       await holder.start()
-      running = Promise.all([...lanes.map(lane => lane.run()), maintain()])
+      const { backlog_interval_ms: intervalMs } = settings
+      const backlog = watchBacklog({ outbox: engine.outbox, meters, partitions: holder.mine, interval_ms: intervalMs, stop })
+      running = Promise.all([...lanes.map(lane => lane.run()), backlog, maintain()])
       log.info({ event: 'persister_started', name, sink: sink.name, lanes: count }, `writes to ${sink.name}`)
     },
     stop () {

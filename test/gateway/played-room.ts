@@ -91,11 +91,12 @@ export function watcher (): Watcher {
 
 export function setUp (progressMs = 0, keepMs = 0) {
   const engine = playedEngine()
+  const tally = createTally()
   let emptied = 0
   const room: Room = createRoom({
     engine,
     shelf: createShelf({ keep_ms: keepMs, count_max: 1 }),
-    tally: createTally(),
+    tally,
     tenant_id: 'acme',
     job_id: 'j',
     progress_interval_ms: progressMs,
@@ -106,7 +107,7 @@ export function setUp (progressMs = 0, keepMs = 0) {
     return engine.reads[n - 1] as typeof engine.reads[number]
   }
   const settled = () => new Promise(resolve => setImmediate(resolve))
-  return { engine, room, nextRead, settled, emptied: () => emptied }
+  return { engine, room, tally, nextRead, settled, emptied: () => emptied }
 }
 
 export async function liveRoom (seq = 1, rev = 1, state: JobState = 'running', progressMs = 0, keepMs = 0) {

@@ -21,6 +21,31 @@ t.test('a gap that the log covers is repaired without a reset, for late joiners 
   t.same(first.heard.slice(4), ['e5'])
 })
 
+t.test('the age of a change is noted once, when watchers are told; what a recheck found counts with its whole age', async t => {
+  const { engine, room, tally, nextRead, settled } = await liveRoom(1, 1)
+  const noted = async (): Promise<{ count: number, sum: number }> => {
+    const { values } = await tally.age.get()
+    const of = (name: string): number => values.find(({ metricName }) => metricName?.endsWith(name))?.value ?? 0
+    return { count: of('_count'), sum: of('_sum') }
+  }
+  room.join(watcher())
+  ;(await nextRead(2)).resolve(readAt(1, 1))
+  await settled()
+  const before = (await noted()).count
+  engine.publish(update(4, 4))
+  t.equal((await noted()).count, before, 'a gap: nobody is told yet')
+  const read = await nextRead(3)
+  const found = readAt(4, 4, EPOCH, logged(1, 4))
+  const minuteAgo = Date.now() - 60_000
+  read.resolve({ ...found, events: found.events.map(event => ({ ...event, ts: event.seq === 2 ? minuteAgo : Date.now() })) })
+  await settled()
+  const { count, sum } = await noted()
+  t.equal(count, before + 1)
+  t.ok(sum >= 60, 'of the oldest that they had not seen')
+  engine.publish(update(5, 5))
+  t.equal((await noted()).count, before + 2, 'once for both')
+})
+
 t.test('a cursor: what was logged after it, the progress as it stands, then live; no snapshot', async t => {
   const { engine, room, nextRead, settled } = setUp()
   const [back, older, lost, fresh] = [watcher(), watcher(), watcher(), watcher()]

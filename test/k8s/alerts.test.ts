@@ -8,7 +8,9 @@ import { ROOT, sourceManifests } from './manifests.ts'
 import { alerts, groups, promtoolFor, rules, untold } from './monitoring.ts'
 import { scrapeBoth } from './scrape.ts'
 
-interface Case { alert: string, series: string[], bad: string, good: string, at: string }
+/** Values of its series: the same for all, or by name. */
+type Values = string | Record<string, string>
+interface Case { alert: string, series?: string[], bad: Values, good: Values, at: string, every?: string }
 
 const cases = parse(readFileSync(join(ROOT, 'test/k8s/alerts.promtool.yaml'), 'utf8')) as Case[]
 
@@ -42,15 +44,17 @@ t.test('promtool takes the rules, and each rings at its bad numbers and is silen
   const checked = promtool(files, 'check', 'rules', 'rules.yaml')
   t.equal(checked.status, 0, checked.stdout + checked.stderr)
   // Whether it rings is asked of ALERTS, so that the words of the annotations may change.
-  const test = ({ alert, series, at }: Case, values: string, rings: number) => ({
-    interval: '1m',
-    input_series: series.map(one => ({ series: one, values })),
+  const test = ({ alert, series = [], at, every = '1m' }: Case, values: Values, rings: number) => ({
+    interval: every,
+    input_series: typeof values === 'string' ? series.map(one => ({ series: one, values })) : Object.entries(values).map(([series, values]) => ({ series, values })),
     promql_expr_test: [{ expr: `count(ALERTS{alertname="${alert}",alertstate="firing"}) or vector(0)`, eval_time: at, exp_samples: [{ labels: '{}', value: rings }] }]
   })
-  const suite = (rings: boolean) => ({
-    rule_files: ['rules.yaml'], evaluation_interval: '1m', tests: cases.flatMap(one => [test(one, one.bad, rings ? 1 : 0), test(one, one.good, 0)])
-  })
-  const right = promtool({ ...files, 'suite.yaml': suite(true) }, 'test', 'rules', 'suite.yaml')
-  t.equal(right.status, 0, right.stdout + right.stderr)
-  t.not(promtool({ ...files, 'suite.yaml': suite(false) }, 'test', 'rules', 'suite.yaml').status, 0, 'and the suite can fail')
+  for (const [every = '1m', those] of Map.groupBy(cases, ({ every }) => every)) {
+    const suite = (rings: boolean) => ({
+      rule_files: ['rules.yaml'], evaluation_interval: every, tests: those.flatMap(one => [test(one, one.bad, rings ? 1 : 0), test(one, one.good, 0)])
+    })
+    const right = promtool({ ...files, 'suite.yaml': suite(true) }, 'test', 'rules', 'suite.yaml')
+    t.equal(right.status, 0, right.stdout + right.stderr)
+    t.not(promtool({ ...files, 'suite.yaml': suite(false) }, 'test', 'rules', 'suite.yaml').status, 0, 'and the suite can fail')
+  }
 })

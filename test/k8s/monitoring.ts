@@ -31,6 +31,9 @@ export function untold (expr: string, scrape: Scrape): string[] {
   for (const { metric, matchers } of asked) {
     if (MADE.has(metric)) {
       made = true
+      for (const { label, value } of matchers) {
+        if (metric !== 'ALERTS' && !rules.some(({ record, labels }) => record === metric && labels?.[label] === value)) faults.push(`no rule records ${metric} with ${label}="${value}"`)
+      }
       continue
     }
     const samples = scrape.get(metric)

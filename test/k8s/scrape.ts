@@ -1,6 +1,8 @@
 // What a gateway and a persister tell Prometheus, as started by their composition root, after a job that somebody watched was stored.
 
 import { once } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import { signToken } from '../../src/cli/sign-token.ts'
@@ -46,8 +48,18 @@ export async function scrapeBoth (t: Test): Promise<Scrape> {
   t.teardown(() => persister.stop())
   await watchedJob(`http://127.0.0.1:${gateway.port}`)
   await until(async () => (await postgres.query("select 1 from bulk_jobs where state = 'completed'")).length === 1, { what: 'the job is stored' })
-  const texts = await Promise.all([gateway, persister].map(async ({ internal_port: port }) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()))
-  return samplesOf(texts.join('\n'))
+  collectGarbage()
+  return await until(async () => {
+    const texts = await Promise.all([gateway, persister].map(async ({ internal_port: port }) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()))
+    const scrape = samplesOf(texts.join('\n'))
+    return scrape.has('nodejs_gc_duration_seconds_sum') ? scrape : null
+  }, { what: 'the collection is counted' })
+}
+
+/** Its figures have no samples before the first one. */
+function collectGarbage (): void {
+  setFlagsFromString('--expose-gc')
+  ;(runInNewContext('gc') as () => void)()
 }
 
 /** Touches what has a label: a socket that joins, is refused a message and closes, and a job from its start to its end. */

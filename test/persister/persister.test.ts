@@ -110,6 +110,24 @@ t.test('a sink that refuses everything is misconfigured: nothing becomes a dead 
   t.equal(await engine.connections.command.xlen(engine.keys.partition(0).rejected), 0)
 })
 
+t.test('while the sink holds everything up, what waits and its age are told as they grow', async (t) => {
+  const engine = await startEngine(t, topology.url)
+  const sink = createMemorySink()
+  const gate = Promise.withResolvers<void>()
+  sink.before = () => gate.promise
+  t.teardown(() => gate.resolve())
+  const { meters, ...persister } = startPersister(t, engine, sink)
+  await persister.start()
+  await engine.append([register('first', 1)])
+  await until(() => sink.calls > 0 && meters.waiting_bytes > 0, { what: 'the sink is asked' })
+  const { waiting_bytes: bytes, lag_ms: lag } = meters
+  await engine.append([register('second', 1)])
+  await until(() => meters.waiting_bytes > bytes && meters.lag_ms > lag, { what: 'both have grown, though no lane reads' })
+  gate.resolve()
+  await until(() => meters.waiting_bytes === 0 && meters.lag_ms === 0, { what: 'nothing waits' })
+  t.equal(sink.jobs.size, 2)
+})
+
 t.test('a full outbox: jobs go on, the newest row is written later, lost history says so', async (t) => {
   const settings = { outbox_bytes_max: 2_000, log_events_max: 10, log_bytes_max: 100_000 }
   const engine = await startEngine(t, topology.url, { partitions: 1, drain: false, settings })

@@ -11,7 +11,7 @@ import type { WorkerEvent } from '../../src/protocol/worker-events.ts'
 import { randomPrefix } from '../support/topology.ts'
 
 export const QUICK: Partial<PersisterSettings> = {
-  interval_ms: 5, retry_first_ms: 1, retry_max_ms: 5, configuration_retry_ms: 5, lease_ms: 300, timeout_ms: 5_000
+  interval_ms: 5, retry_first_ms: 1, retry_max_ms: 5, configuration_retry_ms: 5, lease_ms: 300, backlog_interval_ms: 10, timeout_ms: 5_000
 }
 
 export interface EngineOptions { partitions?: number, prefix?: string, drain?: boolean, settings?: Partial<EngineSettings> }
