@@ -94,10 +94,18 @@ t.test('nobody imports cli, only cli imports demo, only entry points read the en
   t.same([...new Set(readers)].filter(folder => !['cli', 'main', 'demo'].includes(folder)), [])
 })
 
-t.test('the worker reaches into the engine for its ingest only', async t => {
+t.test('the worker reaches into the engine by its Redis transport only, for ingest, channels and reads', async t => {
   const reached = sources.filter(file => folderOf(file) === 'worker')
-    .flatMap(file => [...readFileSync(file, 'utf8').matchAll(/from '\.\.\/engine\/([^']+)'/g)].map(found => found[1]))
-  t.same(reached.filter(name => !/^(producer|connections|keys|partitions)/.test(name ?? '')), [])
+    .flatMap(file => [...readFileSync(file, 'utf8').matchAll(/from '\.\.\/engine\/([^']+)\.ts'/g)].map(found => [relative(ROOT, file), found[1] ?? ''] as const))
+  const may = (file: string): RegExp => /\/redis-/.test(file) ? /^(producer|connections|keys|partitions|feed|packed|reads|positions)$/ : /^connections$/
+  t.ok(reached.length > 5, 'the imports were found')
+  t.same(reached.filter(([file, name]) => !may(file).test(name)), [])
+})
+
+t.test('published code asks for nothing that Node 20 has not', async t => {
+  const newer = /\b(?:Promise\.(?:withResolvers|try)|(?:Map|Object)\.groupBy|Array\.fromAsync|RegExp\.escape)\b|\.(?:values|keys|entries)\(\)\.(?:map|filter|find|some|every|take|drop|toArray|flatMap)\(/
+  const published = sources.filter(file => !['dashboard', 'demo'].includes(folderOf(file)))
+  t.same(published.filter(file => newer.test(withoutComments(readFileSync(file, 'utf8')))).map(file => relative(ROOT, file)), [], 'see protocol/ponyfills.ts')
 })
 
 t.test('only src/engine/keys.ts builds names of keys and channels', async t => {

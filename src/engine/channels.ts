@@ -2,6 +2,7 @@
 // sharded on a Cluster. Who was confirmed once stays subscribed, through reconnects and through a client that is made anew.
 
 import type { Cluster, Redis } from 'ioredis'
+import { createDeferred } from '../protocol/ponyfills.ts'
 import type { Connections, Log, RedisClient } from './connections.ts'
 
 export interface Subscription {
@@ -49,7 +50,7 @@ export function createChannels ({ connections, log, fences, retry_ms }: Channels
   const interrupted = new Set<() => void>()
   let retry: NodeJS.Timeout | undefined
   let stopped = false
-  let replaced = Promise.withResolvers<void>()
+  let replaced = createDeferred()
   let client = attach()
 
   function attach (): RedisClient {
@@ -130,7 +131,7 @@ export function createChannels ({ connections, log, fences, retry_ms }: Channels
     const fresh = client = attach()
     old.disconnect()
     replaced.resolve()
-    replaced = Promise.withResolvers()
+    replaced = createDeferred()
     const asked = [...channels].map(([name, channel]) => then(channel, () => channel.listeners.size > 0 ? tell(name, true) : undefined))
     Promise.all(asked).then(() => {
       if (fresh === client && !stopped) interrupt()

@@ -1,4 +1,4 @@
-// What gateways hear: the channel of a job, the channels of a tenant, and whether they hear at all.
+// What gateways and workers hear: the channel of a job, the channels of a tenant, and whether they hear at all.
 
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,6 +8,7 @@ import type { Connections, Log } from './connections.ts'
 import type { Keys } from './keys.ts'
 import { decodeMessage, decodeTenantMessage } from './packed.ts'
 import type { FeedMessage, TenantChange } from './packed.ts'
+import { groupBy } from '../protocol/ponyfills.ts'
 import { createProbe, DEFAULT_PROBE } from './probe.ts'
 import type { ProbeTimes } from './probe.ts'
 
@@ -57,7 +58,7 @@ export function createFeed (params: { connections: Connections, keys: Keys, log:
   /** On a Cluster one partition of each primary, in turn: each round asks every connection, and in time every slot was asked for. */
   function targets (): string[] {
     if (sharded) lookAtOwners()
-    const of = Map.groupBy(probed, (n) => owners.get(n) ?? '')
+    const of = groupBy(probed, (n) => owners.get(n) ?? '')
     const round = rounds++
     return [...of.values()].map((those) => keys.probe(those[round % those.length] as number, id))
   }
@@ -104,7 +105,7 @@ export function createFeed (params: { connections: Connections, keys: Keys, log:
       const confirmed = probed.map((n) => channels.add(keys.probe(n, id), String, probe.heard).confirmed)
       // Who cannot subscribe is found deaf, and heals, while it runs: a gateway starts all the same.
       const late = new AbortController()
-      await Promise.race([Promise.allSettled(confirmed), delay(times.echo_ms, null, { signal: late.signal }).catch(() => {})])
+      await Promise.race([Promise.allSettled(confirmed), delay(times.echo_ms, null, { signal: late.signal, ref: false }).catch(() => {})])
       late.abort()
       await probe.start()
     },

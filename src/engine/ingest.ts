@@ -5,6 +5,7 @@ import type { ErrorCode } from '../protocol/errors.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 import { ENTRY_BYTES_MAX, ENTRY_EVENTS_MAX } from '../protocol/limits.ts'
 import { BATCH_FORMAT, packBatch, packEvent } from '../protocol/pack.ts'
+import { groupBy } from '../protocol/ponyfills.ts'
 import type { JobState } from '../protocol/states.ts'
 import type { WorkerEvent } from '../protocol/worker-events.ts'
 import type { Connections } from './connections.ts'
@@ -106,7 +107,7 @@ export function createIngest ({ connections, keys, drainer }: { connections: Con
 
   return {
     async append (events) {
-      const byPartition = Map.groupBy(events, ({ tenant, job }) => keys.job(tenant, job).partition)
+      const byPartition = groupBy(events, ({ tenant, job }) => keys.job(tenant, job).partition)
       await Promise.all([...byPartition].map(async ([partition, list]) => {
         const part = list.map((event, place) => ({ event, place }))
         const entries = entriesOf(part, (_, error) => { throw error })
@@ -123,7 +124,7 @@ export function createIngest ({ connections, keys, drainer }: { connections: Con
       const results: BatchResult[] = []
       const until = performance.now() + timeout_ms
       const placed = events.map((event, place) => ({ event, place }))
-      const parts = Map.groupBy(placed, ({ event: { tenant, job } }) => keys.job(tenant, job).partition)
+      const parts = groupBy(placed, ({ event: { tenant, job } }) => keys.job(tenant, job).partition)
       await Promise.all([...parts].map(async ([partition, part]) => { await submitPart(partition, part, results, until) }))
       return results
     }

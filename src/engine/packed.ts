@@ -131,6 +131,16 @@ export function decodeHeader (header: string, address: JobAddress): EngineJob {
   }
 }
 
+/** What tells two states of a job apart. */
+export interface HeaderPosition { registered_epoch: number, seq: number, rev: number }
+
+/** @throws HeadwayError newer_format */
+export function headerPosition (header: string): HeaderPosition {
+  const [format, , epoch, seq, rev] = header.split('\t', 5)
+  checkFormat(format, 'header')
+  return { registered_epoch: Number(epoch), seq: Number(seq), rev: Number(rev) }
+}
+
 /** @throws HeadwayError newer_format */
 export function decodeRegistration (record: string): Registration {
   const at = record.split('\t')

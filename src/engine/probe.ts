@@ -45,7 +45,7 @@ export function createProbe ({ interval_ms, echo_ms, targets, publish, onDeaf }:
       await publish(channel, text)
       if (stopped) return 'away'
       // When this process was held up, the echo may lie in the socket: it is read before the immediate runs.
-      patience = setTimeout(() => setImmediate(() => awaited.get(text)?.('deaf')), echo_ms)
+      patience = setTimeout(() => setImmediate(() => awaited.get(text)?.('deaf')), echo_ms).unref()
       return await echo
     } catch {
       return 'away'
@@ -61,7 +61,7 @@ export function createProbe ({ interval_ms, echo_ms, targets, publish, onDeaf }:
     if (stopped) return
     hearing = !verdicts.includes('deaf')
     if (!hearing) onDeaf(asked.filter((_, at) => verdicts[at] === 'deaf'))
-    timer = setTimeout(() => { void round() }, interval_ms)
+    timer = setTimeout(() => { void round() }, interval_ms).unref() // a worker that only listens may end
   }
 
   return {

@@ -6,6 +6,7 @@ import swagger, { type SwaggerTransformObject } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyContextConfig, FastifyInstance, FastifySchema } from 'fastify'
 import { type ErrorCode, ERRORS } from '../protocol/errors.ts'
+import { groupBy } from '../protocol/ponyfills.ts'
 import { problemReply } from '../protocol/schema/replies.ts'
 
 declare module 'fastify' {
@@ -108,7 +109,7 @@ const KEY_HEADER = {
 
 /** By status, with the codes that it may have. */
 function problemsOf (codes: ReadonlySet<ErrorCode>): Record<string, object> {
-  const byStatus = Map.groupBy([...codes], code => ERRORS[code].status)
+  const byStatus = groupBy([...codes], code => ERRORS[code].status)
   return Object.fromEntries([...byStatus].sort(([a], [b]) => a - b).map(([status, of]) => [status, {
     description: of.map(code => `\`${code}\`: ${ERRORS[code].title}.`).join('\n\n'),
     content: { 'application/problem+json': { schema: problemReply } }

@@ -177,6 +177,11 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
       return { state, request_id: control.request_id }
     },
 
+    watch (_, job) {
+      throw new HeadwayError('invalid_config', `job ${job} cannot be watched over gatewayUrl yet; give redisUrl`)
+    },
+    watches_max: 0,
+
     async flush () {
       const those = Array.from(lanes.values())
       for (const lane of those) void pump(lane)

@@ -24,6 +24,8 @@ export interface ProgressMonitorOptions {
   prefix?: string
   /** Name of this worker in heartbeats. */
   worker?: string
+  /** Between two heartbeats of a job in hand, ms; default 10,000. Less than the gateways' HEADWAY_STALL_AFTER_MS; 0 = none. */
+  heartbeatMs?: number
   /** How long an event waits for others, ms. Default 5. */
   batchWindowMs?: number
   /** Events not stored yet. Default 8 MiB; as much again may wait outside. */
@@ -43,7 +45,7 @@ const REPLACED: Record<string, string> = {
 }
 
 const say = (_: object, message: string): void => process.emitWarning(message, { type: 'HeadwayWarning' })
-const WARNINGS: Log = { debug () {}, info () {}, warn: say, error: say }
+export const WARNINGS: Log = { debug () {}, info () {}, warn: say, error: say }
 
 /** @throws HeadwayError invalid_config: none or two ways out, or an option that was replaced · invalid_field: a URL that cannot be read */
 export function transportOf (options: ProgressMonitorOptions): Transport {

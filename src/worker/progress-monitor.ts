@@ -1,4 +1,5 @@
-// What a worker calls: one method for each thing it can say about a job. Data objects have the field names of the wire.
+// What a worker calls: one method for each thing it can say about a job, and what it hears of it (live.ts). Data objects have the
+// field names of the wire.
 //
 // Every method returns a promise that resolves when the event is stored; the order of the calls for a job is
 // kept whether they are awaited or not. A caller that does not await may lose sight of errors, never of order.
@@ -7,9 +8,13 @@
 // Exit: what was called before the process runs out of work is still sent. SIGTERM and process.exit() are the
 // application's: call close() first.
 
+import type { JobView } from '../protocol/messages.ts'
 import type { JobState } from '../protocol/states.ts'
 import type { HeartbeatData, ItemData, ProgressData, RegisterData, Timestamp, WorkerEvent } from '../protocol/worker-events.ts'
-import { transportOf } from './options.ts'
+import type { WorkerJob } from './job.ts'
+import { Live } from './live.ts'
+import type { ProgressHandler, StateChangeHandler } from './live.ts'
+import { transportOf, WARNINGS } from './options.ts'
 import type { ProgressMonitorOptions } from './options.ts'
 import type { JobControl, Transport } from './transport.ts'
 
@@ -29,6 +34,7 @@ export class ProgressMonitor {
   readonly #transport: Transport
   readonly #tenant: string
   readonly #worker: string | null
+  readonly #live: Live
   readonly #closeTimeoutMs: number
   readonly #onExit = (): void => { void this.close() }
   #closed: Promise<void> | undefined
@@ -38,6 +44,13 @@ export class ProgressMonitor {
     this.#transport = transportOf(options)
     this.#tenant = options.tenantId ?? 'default'
     this.#worker = options.worker ?? null
+    this.#live = new Live({
+      transport: this.#transport,
+      tenant: this.#tenant,
+      worker: this.#worker,
+      heartbeat_ms: options.heartbeatMs ?? 10_000,
+      log: options.log ?? WARNINGS
+    })
     this.#closeTimeoutMs = options.closeTimeoutMs ?? 10_000
     process.once('beforeExit', this.#onExit)
   }
@@ -45,6 +58,47 @@ export class ProgressMonitor {
   /** Makes the job known. The same registration again has no effect; counters given here are initial values. */
   registerJob (jobId: string, data: RegisterData = {}, options: CallOptions = {}): Promise<void> {
     return this.#send({ type: 'job.register', ...this.#address(jobId, options), data })
+  }
+
+  /**
+   * The job as its worker holds it: `signal` and `waitWhilePaused()`. The same object until the job has left.
+   * @throws HeadwayError overloaded: too many jobs are in hand
+   */
+  job (jobId: string): WorkerJob {
+    return this.#live.job(jobId)
+  }
+
+  /**
+   * Called with every change of state of the jobs that were registered or named, whoever made it, in order. What it throws is
+   * reported. @returns how to take it away again
+   */
+  addStateChangeHandler (handler: StateChangeHandler): () => void {
+    this.#listen()
+    return this.#live.stateChanges.add(handler)
+  }
+
+  /** Called with the newest progress of these jobs, at most each 100 ms a job. @returns how to take it away again */
+  addProgressHandler (handler: ProgressHandler): () => void {
+    this.#listen()
+    return this.#live.progress.add(handler)
+  }
+
+  /**
+   * Watches every job that was registered or named by a call, and every one that will be, and holds the process until close().
+   * Resolves when those known so far have been read.
+   */
+  startMonitoring (): Promise<void> {
+    return this.#live.start()
+  }
+
+  /** As far as is known at this moment: the first call for a job begins to watch it and says false. */
+  isRateLimited (jobId: string): boolean {
+    return this.#live.isRateLimited(jobId)
+  }
+
+  /** Every watched job that is there, by its id, as it stands at this moment. */
+  getAllJobsStatus (): Record<string, JobView> {
+    return this.#live.status()
   }
 
   /**
@@ -109,11 +163,16 @@ export class ProgressMonitor {
 
   async #close (): Promise<void> {
     process.off('beforeExit', this.#onExit)
+    this.#live.close()
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>(resolve => { timer = setTimeout(resolve, this.#closeTimeoutMs) })
     await Promise.race([this.flush().catch(() => {}), late])
     clearTimeout(timer)
     await this.#transport.close()
+  }
+
+  #listen (): void {
+    void this.#live.watchAll().catch(() => {}) // tried again by the transport
   }
 
   #address (job: string, options: CallOptions): { tenant: string, job: string, cid?: string } {
@@ -124,6 +183,7 @@ export class ProgressMonitor {
   #send (event: WorkerEvent): Promise<void> {
     const stored = this.#transport.send(event)
     stored.catch(() => {}) // a caller that does not await must not end the process
+    this.#live.said(event, stored)
     return stored
   }
 }

@@ -14,8 +14,10 @@ import { storedPartitions } from '../engine/partitions.ts'
 import { createProducer, PRODUCER_REDIS_OPTIONS } from '../engine/producer.ts'
 import type { Producer, ProducerParams, ProducerStatus } from '../engine/producer.ts'
 import { HeadwayError } from '../protocol/errors.ts'
+import { createDeferred } from '../protocol/ponyfills.ts'
 import { createBatcher } from './batcher.ts'
 import type { BatcherStatus } from './batcher.ts'
+import { createRedisWatches } from './redis-watches.ts'
 import type { Transport } from './transport.ts'
 
 export interface RedisTransportParams {
@@ -28,6 +30,8 @@ export interface RedisTransportParams {
   window_ms?: number | undefined
   buffer_bytes_max?: number | undefined
   log: Log
+  /** Between two looks at the jobs that are watched. Default 2,000. */
+  poll_ms?: number | undefined
   /** For tests: times and bounds of the producer. */
   producer?: Partial<Pick<ProducerParams, 'keep_ms' | 'kept_bytes_max' | 'silence_ms' | 'check_ms' | 'now'>>
 }
@@ -38,6 +42,9 @@ export interface RedisTransport extends Transport {
 
 /** Between two tries to learn how many partitions there are, ms. */
 const OPEN_RETRY_MS = 500
+
+/** Jobs watched at once: each is a channel and a field read every 2 s. */
+const WATCHES_MAX = 1_000
 
 /** @throws HeadwayError invalid_field when the URL cannot be read */
 export function createRedisTransport (params: RedisTransportParams): RedisTransport {
@@ -56,6 +63,14 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
   let lastTrouble = ''
   const closing = new AbortController()
   for (const client of [redis, connections.command]) letProcessEnd(client)
+  const known = createDeferred<Keys>()
+  known.promise.catch(() => {}) // told by every call
+  const watches = createRedisWatches({
+    connections: { ...connections, open: options => letProcessEnd(connections.open(options)) },
+    keys: known.promise,
+    log,
+    poll_ms: params.poll_ms
+  })
 
   async function learnKeys (): Promise<Keys> {
     keys ??= createKeys(prefix, await storedPartitions(connections, prefix, params.partitions))
@@ -73,12 +88,14 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
       try {
         const { partition, partitions } = await learnKeys()
         if (closing.signal.aborted) return
+        known.resolve(keys!)
         producer = createProducer({ ...params.producer, redis, keys: partition, onTrouble })
         batcher.open(partitions)
         return
       } catch (error) {
         if (error instanceof HeadwayError && !error.temporary) {
           refused = error
+          known.reject(error)
           log.error({ event: 'refused', err: error }, error.message)
           batcher.close(error)
           return
@@ -108,6 +125,9 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
       }
     },
 
+    watch: watches.watch,
+    watches_max: WATCHES_MAX,
+
     flush: () => batcher.flush(),
 
     status () {
@@ -116,6 +136,7 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
 
     async close () {
       closing.abort()
+      watches.close()
       batcher.close()
       await producer?.close()
       connections.close()
@@ -124,9 +145,10 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
   }
 }
 
-function letProcessEnd (client: RedisClient): void {
+function letProcessEnd (client: RedisClient): RedisClient {
   if (client instanceof Redis) client.on('connect', () => { (client.stream as Socket).unref() })
   else client.on('+node', letProcessEnd)
+  return client
 }
 
 /** `hold` keeps the process alive while one of the promises given to it is pending, until `release`. */

@@ -21,6 +21,7 @@ export async function setup (t: Test, options: ProgressMonitorOptions = {}) {
     prefix,
     buffer_bytes_max: options.bufferBytesMax,
     log: NO_LOG,
+    poll_ms: 200,
     producer: { check_ms: { min: 10, max: 50 } }
   })
   const monitor = new ProgressMonitor({ tenantId: 'acme', transport, ...options })
