@@ -44,7 +44,7 @@ export async function startPostgres (programs?: string): Promise<PostgresServer>
   let child: GuardedChild
 
   async function start (): Promise<void> {
-    const flags = ['-p', String(port), '-k', dir, '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off', '-c', 'max_connections=40']
+    const flags = ['-p', String(port), '-k', dir, '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off', '-c', 'max_connections=40', '-c', 'wal_level=logical']
     child = await spawnGuarded(postgres, ['-D', dir, ...flags], { ...user, cwd: '/' })
     let dead = false
     await until(async () => {

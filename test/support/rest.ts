@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { createServer, request as ask, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, request as ask, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -29,6 +29,10 @@ export interface RestGateway {
   readonly legacy_key: string
   /** A publishable key: role anon, or whatever the user's token says. */
   readonly publishable_key: string
+  /** HS256 secret of tokens. */
+  readonly jwt_secret: string
+  /** For a Realtime stand-in beside it. */
+  readonly server: Server
   /** A user's token with these claims. */
   token (claims: Record<string, unknown>): Promise<string>
   /** Asked for each request; null = nothing happens to it. */
@@ -94,6 +98,8 @@ export async function startRest (databaseUrl: string): Promise<RestGateway> {
     key,
     legacy_key: legacy,
     publishable_key: publishable,
+    jwt_secret: secret,
+    server,
     token,
     async stop () {
       server.closeAllConnections()
