@@ -5,10 +5,10 @@ import type { Counters, Expected, Line } from './record.ts'
 
 export type Final = Extract<Line, { k: 'final' }>
 
-const TERMINAL = ['completed', 'failed', 'canceled']
+export const TERMINAL = ['completed', 'failed', 'canceled']
 const COUNTERS: (keyof Counters)[] = ['items_total', 'items_completed', 'items_failed', 'items_skipped', 'items_canceled']
-/** What does not depend on the clock. */
-const COMPARED = [...COUNTERS, 'items_pending', 'items_processing', 'percent_complete', 'percent_in_progress', 'rate_limited', 'stalled']
+/** Of a job's view: what does not depend on the clock. */
+export const COMPARED = [...COUNTERS, 'items_pending', 'items_processing', 'percent_complete', 'percent_in_progress', 'rate_limited', 'stalled']
 
 /** What the job is in Redis, held against the plan. */
 export function checkJob (expected: Expected, final: Final, fault: (text: string) => void): void {

@@ -40,6 +40,15 @@ const [lastItem = ''] = Object.entries(openItem).filter(([, { state }]) => state
 const resumed = lines.find((line): line is Extract<Line, { k: 'open' }> => line.k === 'open' && line.since !== null)!
 const goesOn = framesOf(resumed.client).find(({ connection }) => connection === resumed.connection)!
 
+/** And of one that watched all jobs. */
+const tenant = framesOf(runLine.tenant_clients[0]!)
+const jobOf = ({ message: { data } }: FrameLine) => (data?.['job'] ?? {}) as Record<string, unknown>
+const changesOf = (job: string) => tenant.filter(frame => frame.message.type === 'tenant.job_changed' && jobOf(frame)['id'] === job)
+const ofAuto = changesOf(middle.message.job_id!)
+const ofOpen = changesOf(openJob.job)
+const list = tenant.find(({ message: { type } }) => type === 'tenant.snapshot')!
+const listed = (jobs: unknown[], reset = true) => altered(list, { data: { jobs, reset } })
+
 const without = (...dropped: Line[]) => lines.filter(line => !dropped.includes(line))
 const behind = (line: Line, ...added: Line[]) => lines.flatMap(one => one === line ? [one, ...added] : [one])
 const altered = (frame: FrameLine, message: object): FrameLine => ({ ...frame, message: { ...frame.message, ...message } })
@@ -64,6 +73,10 @@ const PLANTED: Record<string, [found: RegExp, () => Line[]]> = {
   }],
   'a repeat': [/a repeat or a step back/, () => behind(middle, middle)],
   'a rev that goes back': [/: rev 1 after/, () => changed(events.at(-1)!, { rev: 1 })],
+  'progress that goes back within a connection': [/job.progress .*: rev 1 after/, () => {
+    const some = open.filter(({ message: { type } }) => type === 'job.progress')[3]!
+    return changed(some, { rev: 1 })
+  }],
   'something after the end': [/after the end/, () => behind(end, altered(middle, { seq: end.message.seq! + 1, rev: end.message.rev }))],
   'an end that was not seen': [/never saw the end/, () => without(...own.filter(isEnd))],
   'a last value that was lost': [/last heard items_completed 0/, () => changed(end, { data: { ...end.message.data, items_completed: 0 } })],
@@ -93,6 +106,30 @@ const PLANTED: Record<string, [found: RegExp, () => Line[]]> = {
   'an event that took effect twice': [/took effect twice/, () =>
     finally_({ log: final.log.map((logged, n) => n === at + 1 ? { ...logged, what: final.log.find(({ what }) => what.startsWith('video'))!.what } : logged) })],
   'a job that is not there in the end': [/is not in Redis/, () => finally_({ view: null })],
+  'of the tenant: an end that was not seen': [/never saw the end of auto/, () => without(...ofAuto.filter(frame => jobOf(frame)['state'] === 'completed'))],
+  'of the tenant: a last progress that was conflated away': [/has open-3 at .*, in Redis it is at/, () => without(ofOpen.at(-1)!)],
+  'of the tenant: a swapped pair': [/auto-3 goes back/, () => {
+    const [one, two] = [ofAuto.at(-3)!, ofAuto.at(-2)!]
+    return lines.map(line => line === one ? { ...one, message: two.message } : line === two ? { ...two, message: one.message } : line)
+  }],
+  'of the tenant: a list that is older than what was told': [/auto-3 goes back/, () => behind(ofAuto.at(-1)!, listed([jobOf(ofAuto[0]!)]))],
+  'of the tenant: a list without a job': [/open-3 is missing in the list/, () => behind(ofOpen.at(-1)!, listed([]))],
+  'of the tenant: a list in the middle that does not say reset': [/a second list without reset/, () => behind(ofAuto.at(-1)!, listed([], false))],
+  'of the tenant: a job that nobody told of': [/never heard of auto-3/, () => without(...ofAuto, ...tenant.filter(({ message: { type } }) => type === 'tenant.snapshot'))],
+  'of the tenant: a job that is not its own': [/other is no job of this tenant/, () =>
+    behind(ofAuto[0]!, altered(ofAuto[0]!, { job_id: 'other', data: { job: { ...jobOf(ofAuto[0]!), id: 'other' } } }))],
+  'of the tenant: something after the end': [/auto-3 is running after it was completed/, () => {
+    const last = ofAuto.at(-1)!
+    const rev = Number(jobOf(last)['rev']) + 1
+    return behind(last, altered(last, { rev, data: { job: { ...jobOf(last), rev, state: 'running' } } }))
+  }],
+  'of the tenant: an epoch that is new without a loss': [/a new epoch of auto-3/, () =>
+    behind(ofAuto.at(-1)!, altered(ofAuto.at(-1)!, { data: { job: { ...jobOf(ofAuto.at(-1)!), epoch: 99_999_999_999_999 } } }))],
+  'of the tenant: a job that is said to be gone': [/auto-3 was removed/, () =>
+    behind(ofAuto.at(-1)!, altered(ofAuto.at(-1)!, { type: 'tenant.job_removed', data: { epoch: 1 } }))],
+  'of the tenant: a change before the list': [/before the list/, () => lines.flatMap(line => line === list ? [ofAuto[0]!, list] : [line])],
+  'of the tenant: a counter that is wrong in the end': [/last heard items_completed 0 of auto-3/, () =>
+    changed(ofAuto.at(-1)!, { data: { job: { ...jobOf(ofAuto.at(-1)!), items_completed: 0 } } })],
   'a gateway that takes too much': [/the bound is/, () => [...lines, { k: 'rss', t: 0, pid: 1, bytes: 2 ** 40 }]],
   'a worker whose event was not taken': [/the SDK did not send: x/, () => lines.map(line => line.k === 'end' ? { ...line, refused: ['x'] } : line)],
   'a run that did not end': [/did not come to its end/, () => lines.filter(({ k }) => k !== 'end')]

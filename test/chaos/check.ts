@@ -4,13 +4,14 @@
 
 import { walkClient, type ClientWalk, type Stats } from './check-client.ts'
 import { checkJob, checkLast, type Final } from './check-final.ts'
+import { walkTenant, type TenantWalk } from './check-tenant.ts'
 import { readRecord, type Line } from './record.ts'
 
 const SHOWN_MAX = 40
 
 export interface Verdict {
   violations: string[]
-  stats: Stats & { clients: number, rss_bytes_max: number }
+  stats: Stats & { clients: number, tenant_clients: number, rss_bytes_max: number }
 }
 
 /** @throws Error when there is nothing to judge: a run that did not begin */
@@ -24,11 +25,15 @@ export function checkRun (lines: readonly Line[]): Verdict {
   const walks = new Map(run.clients.map(({ client, job }): [number, ClientWalk] => {
     return [client, walkClient({ client, job, rules, fault, saw: (epoch, seq, what) => positions.saw(job, epoch, seq, what) })]
   }))
+  const jobs = new Set(run.expected.map(({ job }) => job))
+  const tenants = new Map(run.tenant_clients.map((client): [number, TenantWalk] => {
+    return [client, walkTenant({ client, jobs, rules, fault })]
+  }))
   const finals = new Map<string, Final>()
   let rss = 0
   let ended = false
   for (const line of lines) {
-    if ('client' in line) walks.get(line.client)?.take(line)
+    if ('client' in line) (walks.get(line.client) ?? tenants.get(line.client))?.take(line)
     else if (line.k === 'final') finals.set(line.job, line)
     else if (line.k === 'rss') rss = Math.max(rss, line.bytes)
     else if (line.k === 'end') {
@@ -43,11 +48,17 @@ export function checkRun (lines: readonly Line[]): Verdict {
     if (final === undefined) fault(`nothing is recorded of the end of ${expected.job}`)
     else checkJob(expected, final, fault)
   }
-  const stats = { frames: 0, connections: 0, resumed: 0, snapshots: 0, resets: 0, clients: walks.size, rss_bytes_max: rss }
+  const watched = { clients: walks.size, tenant_clients: tenants.size, rss_bytes_max: rss }
+  const stats = { frames: 0, connections: 0, resumed: 0, snapshots: 0, resets: 0, ...watched }
   for (const { last, stats: own } of walks.values()) {
     const final = finals.get(last.job)
     if (final !== undefined) checkLast(last, final, fault)
     for (const name of Object.keys(own) as (keyof Stats)[]) stats[name] += own[name]
+  }
+  for (const walk of tenants.values()) {
+    walk.end(finals.values())
+    stats.frames += walk.frames
+    stats.connections += walk.connections
   }
   if (rss > rules.rss_bytes_max) fault(`a gateway took ${mib(rss)} MiB, the bound is ${mib(rules.rss_bytes_max)}`)
   return { violations, stats }
@@ -73,8 +84,9 @@ function createPositions (fault: (text: string) => void) {
 }
 
 export function summaryOf ({ violations, stats }: Verdict): string {
-  const { clients, connections, resumed, resets, frames, rss_bytes_max: rss } = stats
-  const numbers = `${clients} clients, ${connections} connections (${resumed} resumed), ${resets} resets, ${frames} frames, ${mib(rss)} MiB at most`
+  const { clients, tenant_clients: tenants, connections, resumed, resets, frames, rss_bytes_max: rss } = stats
+  const watched = `${clients} clients and ${tenants} of the tenant, ${connections} connections (${resumed} resumed)`
+  const numbers = `${watched}, ${resets} resets, ${frames} frames, ${mib(rss)} MiB at most`
   if (violations.length === 0) return `no violation: ${numbers}`
   const shown = violations.slice(0, SHOWN_MAX).map(text => `  ${text}`)
   if (violations.length > SHOWN_MAX) shown.push(`  … and ${violations.length - SHOWN_MAX} more`)

@@ -2,9 +2,9 @@
 // last event that they have seen. They judge nothing; they only follow the protocol.
 
 import { openSocket, openStream, type Line } from './connections.ts'
+import { reconnectMs } from './reconnect.ts'
 import type { Message, Recorder } from './record.ts'
 
-const RECONNECT_MS = { base: 100, max: 2_000 }
 /** Every so many watchers one is a stream of server-sent events. */
 const STREAM_EACH = 4
 const TEXT_KEPT_MAX = 600
@@ -79,8 +79,7 @@ export function startWatcher ({ client, job, token, url, recorder }: WatcherPara
         recorder.write({ k: 'close', client, connection: number, code, reason })
         if (line === current) line = null
         if (stopped || ended) return
-        const again = code === 1012 ? parsed(reason)['reconnect_after_ms'] as number | undefined : undefined
-        timer = setTimeout(connect, again ?? Math.random() * Math.min(RECONNECT_MS.max, RECONNECT_MS.base * 2 ** tries++))
+        timer = setTimeout(connect, reconnectMs(code, reason, tries++))
       }
     })
     line = current
@@ -127,12 +126,4 @@ export function startWatcher ({ client, job, token, url, recorder }: WatcherPara
 /** Keeps what only makes volume out of the record. */
 function withoutBulk (_: string, value: unknown): unknown {
   return typeof value === 'string' && value.length > TEXT_KEPT_MAX ? `${value.length} characters` : value
-}
-
-function parsed (text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>
-  } catch {
-    return {}
-  }
 }

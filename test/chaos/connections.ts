@@ -1,5 +1,5 @@
-// The two ways in which a watcher of a run is connected: a WebSocket, or a stream of server-sent events. Plain, and nothing of the
-// program under test.
+// The ways in which a watcher of a run is connected: a WebSocket, for a job or for all of its tenant, or a stream of server-sent
+// events. Plain, and nothing of the program under test.
 
 import { get } from 'node:http'
 import { WebSocket } from 'ws'
@@ -25,9 +25,21 @@ export interface Line {
 export interface Address { base: string, job: string, token: string, since: string | null, wait_ms: number }
 
 export function openSocket ({ base, job, token, since, wait_ms: waitMs }: Address, ears: Ears): Line {
-  const query = new URLSearchParams({ job_id: job, token, ...(since === null ? { wait_ms: String(waitMs) } : { since }) })
-  const socket = new WebSocket(`${base.replace('http', 'ws')}/v1/ws?${query}`, { handshakeTimeout: HANDSHAKE_MS_MAX, perMessageDeflate: false })
-  socket.on('open', ears.opened)
+  return socketTo(base, { job_id: job, token, ...(since === null ? { wait_ms: String(waitMs) } : { since }) }, ears)
+}
+
+/** All jobs of the tenant. */
+export function openTenant ({ base, token }: Pick<Address, 'base' | 'token'>, ears: Ears): Line {
+  return socketTo(base, { token }, ears, { action: 'subscribe_tenant', id: 'all' })
+}
+
+function socketTo (base: string, query: Record<string, string>, ears: Ears, first?: object): Line {
+  const url = `${base.replace('http', 'ws')}/v1/ws?${new URLSearchParams(query)}`
+  const socket = new WebSocket(url, { handshakeTimeout: HANDSHAKE_MS_MAX, perMessageDeflate: false })
+  socket.on('open', () => {
+    ears.opened()
+    if (first !== undefined) socket.send(JSON.stringify(first))
+  })
   socket.on('message', data => ears.heard(String(data)))
   socket.on('unexpected-response', (_, response) => {
     ears.refused(response.statusCode ?? 0)

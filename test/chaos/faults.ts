@@ -8,6 +8,8 @@ import type { Watcher } from './clients.ts'
 import { between, type Random } from './plan.ts'
 import type { Proxy } from './proxy.ts'
 import type { Rules } from './record.ts'
+import type { TenantWatcher } from './tenant-clients.ts'
+import type { WorkerHandle } from './worker-pool.ts'
 import type { RedisServer } from '../support/redis.ts'
 
 /** What a fault can lay its hands on. */
@@ -18,6 +20,10 @@ export interface World {
   readonly backend: Backend
   readonly gateways: readonly GatewayHandle[]
   readonly watchers: readonly Watcher[]
+  /** Those who watch all jobs. */
+  readonly tenant_watchers: readonly TenantWatcher[]
+  /** Processes, for faults with `workers`; else there are none. */
+  readonly workers: readonly WorkerHandle[]
   /** In front of each gateway, for `proxied` faults. */
   readonly client_wires: readonly Proxy[]
   /** Between each gateway and Redis. */
@@ -39,6 +45,8 @@ export interface Fault {
   /** Many large items: volume for what only shows under pressure. */
   readonly fat?: boolean
   readonly proxied?: boolean
+  /** Workers are processes of their own; only on a plain Redis. */
+  readonly workers?: boolean
   /** Behind haproxy. */
   readonly balanced?: boolean
   /** Settings of the gateways. */
@@ -72,6 +80,25 @@ export const FAULTS: readonly Fault[] = [
     inject: world => repeat(world, world.quick ? 1 : 3, async () => {
       const gateway = one(world, world.gateways)
       await stopped(world, `gateway ${gateway.port}`, signal => gateway.signal(signal), world.quick ? 1_000 : between(world.random, 500, 3_000))
+    })
+  },
+  {
+    name: 'worker-kill',
+    help: 'a worker\'s connections are reset, and it is killed and replaced in the middle of its jobs',
+    backend: 'plain',
+    may: {},
+    workers: true,
+    inject: world => repeat(world, world.quick ? 3 : 8, async n => {
+      const worker = one(world, world.workers)
+      if (n % 2 === 0) {
+        world.tell(`SIGKILL ${worker.name}`)
+        await worker.kill()
+        await pause(between(world.random, 0, 500))
+        worker.replace()
+      } else {
+        world.tell(`the wire of ${worker.name} is reset`)
+        worker.wire.reset()
+      }
     })
   },
   {
@@ -218,6 +245,8 @@ export const FAULTS: readonly Fault[] = [
       const quick = world.watchers.filter(watcher => !slow.includes(watcher))
       world.tell(`${slow.length} clients stop reading`)
       for (const watcher of slow) watcher.setReading(false)
+      const [tenantWatcher] = world.tenant_watchers
+      tenantWatcher?.setReading(false)
       const stoodAt = quick.map(({ bytes }) => bytes)
       for (const [n, watcher] of slow.entries()) {
         // Some only after the end of their job: they have much to catch up with.
@@ -228,6 +257,7 @@ export const FAULTS: readonly Fault[] = [
         world.tell(`client ${watcher.client} reads again; others of ${watcher.job} have read ${missed >> 10} KiB meanwhile`)
         watcher.setReading(true)
       }
+      tenantWatcher?.setReading(true)
       world.tell('all read again')
     }
   },
@@ -268,7 +298,7 @@ async function repeat (world: World, times: number, act: (n: number) => Promise<
 async function churn (world: World): Promise<void> {
   world.tell('churn begins')
   while (!world.over() && world.share() < 0.95) {
-    one(world, world.watchers).drop()
+    one(world, [...world.watchers, ...world.tenant_watchers]).drop()
     await pause(between(world.random, 5, 40))
   }
   world.tell('churn ends')

@@ -1,4 +1,4 @@
-// H3, H4, H6, H7, H12 with real processes: three faults, a short seed each. More faults and seeds: npm run chaos.
+// H3, H4, H6, H7, H12 with real processes: four faults, a short seed each. More faults and seeds: npm run chaos.
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ t.setTimeout(180_000) // processes start slowly on a machine that runs all tests
 const folder = mkdtempSync(join(tmpdir(), 'headway-chaos-test-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 
-for (const [name, seed] of [['gateway-kill', 7], ['subscriber-kill', 8], ['client-churn', 9]] as const) {
+for (const [name, seed] of [['gateway-kill', 7], ['subscriber-kill', 8], ['client-churn', 9], ['worker-kill', 10]] as const) {
   t.test(`${name}, seed ${seed}`, async t => {
     const fault = FAULTS.find(fault => fault.name === name)
     if (fault === undefined) throw new Error(`there is no fault ${name}`)

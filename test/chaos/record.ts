@@ -43,7 +43,7 @@ export interface Message {
 export interface Logged { seq: number, rev: number, what: string }
 
 export type Line =
-  | { k: 'run', rules: Rules, expected: Expected[], clients: { client: number, job: string }[] }
+  | { k: 'run', rules: Rules, expected: Expected[], clients: { client: number, job: string }[], tenant_clients: number[] }
   | { k: 'open', t: number, client: number, connection: number, since: string | null }
   | { k: 'frame', t: number, client: number, connection: number, message: Message }
   | { k: 'close', t: number, client: number, connection: number, code: number, reason: string }

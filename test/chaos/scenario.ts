@@ -11,7 +11,10 @@ import { haproxyBinary, startHaproxy } from './haproxy.ts'
 import { between, expectedOf, makePlan, randomOf, type Plan } from './plan.ts'
 import { startProxy, type Proxy } from './proxy.ts'
 import { createRecorder, type Recorder } from './record.ts'
-import { actAsUsers, work, type Progress } from './workers.ts'
+import { startTenantWatcher, type TenantWatcher } from './tenant-clients.ts'
+import { actAsUsers } from './users.ts'
+import { startWorkerPool } from './worker-pool.ts'
+import { work, type Progress } from './workers.ts'
 
 export interface RunParams { fault: Fault, seed: number, quick: boolean, file: string }
 
@@ -21,6 +24,8 @@ const QUIET_MS_MAX = 120_000
 const QUIET_MS = 400
 const RSS_BYTES_MAX = 400 * 1_048_576
 const SAMPLE_MS = 250
+/** Clients that watch all jobs of the tenant. */
+const TENANT_CLIENTS = 2
 
 /** Runs what it was given in reverse, whatever fails. */
 function createCleanup (): { add: (task: () => unknown) => void, run: () => Promise<void> } {
@@ -41,13 +46,19 @@ export async function runScenario ({ fault, seed, quick, file }: RunParams): Pro
     k: 'run',
     rules: { fault: fault.name, seed, quick, new_epochs: false, resets: false, unknown: false, ...fault.may, rss_bytes_max: RSS_BYTES_MAX },
     expected: plan.jobs.map(expectedOf),
-    clients: plan.clients.map((job, client) => ({ client, job }))
+    clients: plan.clients.map((job, client) => ({ client, job })),
+    tenant_clients: tenantClients(plan)
   })
   try {
     await play({ fault, plan, seed, quick, recorder, cleanup })
   } finally {
     await cleanup.run()
   }
+}
+
+/** Their numbers come behind the others'. */
+function tenantClients (plan: Plan): number[] {
+  return Array.from({ length: TENANT_CLIENTS }, (_, n) => plan.clients.length + n)
 }
 
 interface Play {
@@ -75,7 +86,8 @@ async function play ({ fault, plan, seed, quick, recorder, cleanup }: Play): Pro
   const anyUrl = (): string => urls[between(random, 0, urls.length - 1)] ?? ''
   const token = await userToken()
   const watchers = plan.clients.map((job, client) => startWatcher({ client, job, token, url: anyUrl, recorder }))
-  cleanup.add(() => { for (const watcher of watchers) watcher.stop() })
+  const tenantWatchers = tenantClients(plan).map(client => startTenantWatcher({ client, token, url: anyUrl, recorder }))
+  cleanup.add(() => { for (const watcher of [...watchers, ...tenantWatchers]) watcher.stop() })
 
   const progress: Progress = new Map()
   const planned = plan.jobs.reduce((sum, { items }) => sum + items.length, 0)
@@ -84,7 +96,11 @@ async function play ({ fault, plan, seed, quick, recorder, cleanup }: Play): Pro
     return sum + (kind === 'canceled' && watchers.some(({ job, ended }) => job === id && ended) ? items.length : progress.get(id) ?? 0)
   }, 0)
   let over = false
-  const working = work({ plan, redis_url: backend.url, progress, stopped: () => over })
+  const onDone = (job: string, items: number): void => { progress.set(job, items) }
+  const processes = { plan, redis_url: backend.url, gateway_urls: urls, token, seed, onDone }
+  const pool = fault.workers === true ? await startWorkerPool(processes) : null
+  if (pool !== null) cleanup.add(() => pool.close())
+  const working = pool === null ? work({ plan, redis_url: backend.url, onDone, stopped: () => over }) : null
   const users = actAsUsers({ plan, url: anyUrl, token, progress, stopped: () => over })
   const world: World = {
     random: randomOf(seed ^ 0xfa017),
@@ -93,6 +109,8 @@ async function play ({ fault, plan, seed, quick, recorder, cleanup }: Play): Pro
     backend,
     gateways,
     watchers,
+    tenant_watchers: tenantWatchers,
+    workers: pool?.workers ?? [],
     client_wires: clientWires,
     redis_wires: redisWires,
     async at (share) { while (!over && done() < share * planned) await pause(10) },
@@ -111,10 +129,10 @@ async function play ({ fault, plan, seed, quick, recorder, cleanup }: Play): Pro
   let faultDone = false
   void injected.then(() => { faultDone = true })
   while (inTime() && !faultDone) await pause(20)
-  await quiet(watchers, inTime)
-  await recordFinals({ redis_url: backend.url, jobs: world.jobs, recorder, settled: () => quiet(watchers, inTime) })
+  await quiet(watchers, tenantWatchers, inTime)
+  await recordFinals({ redis_url: backend.url, jobs: world.jobs, recorder, settled: () => quiet(watchers, tenantWatchers, inTime) })
   over = true
-  const refused = await working
+  const refused = await working ?? await pool?.stop() ?? []
   await users
   recorder.write({ k: 'end', refused })
 }
@@ -148,9 +166,12 @@ async function startGateways (fault: Fault, plan: Plan, redisUrl: string, cleanu
   return { gateways, urls: ports.map(port => `http://127.0.0.1:${port}`), clientWires, redisWires }
 }
 
-/** Until nobody's position has moved for a moment. */
-async function quiet (watchers: readonly Watcher[], inTime: () => boolean): Promise<void> {
-  const picture = (): string => JSON.stringify(watchers.map(({ position, metrics }) => [position, metrics]))
+/** Until nobody's position has moved for a moment, and those whose stream has no end are there. */
+async function quiet (watchers: readonly Watcher[], tenantWatchers: readonly TenantWatcher[], inTime: () => boolean): Promise<void> {
+  const picture = (): string => JSON.stringify([
+    watchers.map(({ position, metrics }) => [position, metrics]),
+    tenantWatchers.map(({ live, positions }) => live ? [...positions] : performance.now())
+  ])
   let before = picture()
   let since = performance.now()
   while (inTime() && performance.now() - since < QUIET_MS) {
