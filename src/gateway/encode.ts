@@ -12,21 +12,20 @@ import { type Frame, jobFrame } from './frame.ts'
 
 export type Update = Extract<FeedMessage, { type: 'update' }>
 
-/** What clients last saw of a job's metrics, as far as it does not move with time alone. */
-export interface Shown {
-  counters: string
-  /** Whether processing time runs; it moves with the state, which has its own event. */
-  clock: string
+/** Whether metrics have moved by more than time alone. */
+function countersMoved (a: StoredJob, b: StoredJob): boolean {
+  const [c, d, r, s] = [a.counted, b.counted, a.reported, b.reported]
+  return a.items_total !== b.items_total || a.partial !== b.partial ||
+    c.completed !== d.completed || c.failed !== d.failed || c.retryable !== d.retryable || c.skipped !== d.skipped ||
+    c.canceled !== d.canceled || c.processing !== d.processing || c.pending !== d.pending ||
+    r.completed !== s.completed || r.failed !== s.failed || r.skipped !== s.skipped || r.canceled !== s.canceled ||
+    a.rate_limited !== b.rate_limited || a.retry_at !== b.retry_at || a.stalled !== b.stalled ||
+    a.deadline_exceeded !== b.deadline_exceeded
 }
 
-export function shownOf (job: StoredJob): Shown {
-  const { counted: c, reported: r } = job
-  return {
-    counters: `${job.items_total},${c.completed},${c.failed},${c.retryable},${c.skipped},${c.canceled},${c.processing},${c.pending},` +
-      `${job.partial},${r.completed},${r.failed},${r.skipped},${r.canceled},` +
-      `${job.rate_limited},${job.retry_at},${job.stalled},${job.deadline_exceeded}`,
-    clock: `${job.started_at},${job.proc_since === null}`
-  }
+/** Whether processing time runs now and did not, or the other way; it moves with the state, which has its own event. */
+function clockMoved (a: StoredJob, b: StoredJob): boolean {
+  return a.started_at !== b.started_at || (a.proc_since === null) !== (b.proc_since === null)
 }
 
 export interface Encoded {
@@ -41,20 +40,19 @@ export interface Encoded {
 /**
  * A state change first lets out the progress before it; item progress stands before the change that ends the job, as nothing may
  * follow a final event.
- * @param before what clients last saw
+ * @param before what clients last saw; not kept
  */
-export function encodeUpdate (update: Update, itemKind: string, before: Shown): Encoded {
+export function encodeUpdate (update: Update, itemKind: string, before: StoredJob): Encoded {
   const { job, events } = update
   // The newest instant that every gateway reads in the same message: all of them write the same text.
   const nowMs = job.updated_at
-  const now = shownOf(job)
-  const moved = now.counters !== before.counters
+  const moved = countersMoved(before, job)
   const frames: Frame[] = []
   let items: readonly ProgressLine[] = update.progress
   let seq = update.seq_from - 1
   // `held`: there is progress older than the next event. `due`: clients have not seen the end's metrics yet.
   let held = moved && !events.some(({ event }) => event === 'item')
-  let due = moved || now.clock !== before.clock
+  let due = moved || clockMoved(before, job)
 
   const send = (message: JobMessage) => frames.push(jobFrame(message))
 

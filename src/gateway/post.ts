@@ -36,7 +36,9 @@ export interface Post { outlet: (wire: Wire) => Outlet }
 class Box implements Outlet {
   readonly #wire: Wire
   readonly #round: Round
-  #frames: Frame[] = []
+  /** Mostly there is one frame a turn: an array only from the second on. */
+  #first: Frame | null = null
+  #more: Frame[] | null = null
   #bytes = 0
 
   constructor (wire: Wire, round: Round) {
@@ -45,8 +47,15 @@ class Box implements Outlet {
   }
 
   push (frame: Frame): void {
-    if (this.#frames.push(frame) === 1) this.#round.add(this)
     this.#bytes += frame.bytes.length
+    if (this.#first === null) {
+      this.#first = frame
+      this.#round.add(this)
+    } else if (this.#more === null) {
+      this.#more = [this.#first, frame]
+    } else {
+      this.#more.push(frame)
+    }
   }
 
   queued (): number {
@@ -59,13 +68,14 @@ class Box implements Outlet {
   }
 
   deliver (): void {
-    const frames = this.#frames
+    const first = this.#first
+    const more = this.#more
     const bytes = this.#bytes
-    if (frames.length === 0) return
-    this.#frames = []
+    if (first === null) return
+    this.#first = this.#more = null
     this.#bytes = 0
-    if (this.#wire.writable) this.#wire.write(this.#round.joined(frames))
-    this.#round.count(frames.length, bytes)
+    if (this.#wire.writable) this.#wire.write(more === null ? first.bytes : this.#round.joined(more))
+    this.#round.count(more?.length ?? 1, bytes)
   }
 }
 
@@ -94,7 +104,6 @@ class Round {
 
   /** The bytes of several frames; neighbours in a room mostly have the same ones. */
   joined (frames: readonly Frame[]): Buffer {
-    if (frames.length === 1) return frames[0]!.bytes
     if (frames.length !== this.#lastFrames.length || !frames.every((frame, n) => frame === this.#lastFrames[n])) {
       this.#lastFrames = frames
       this.#lastJoined = Buffer.concat(frames.map(({ bytes }) => bytes))

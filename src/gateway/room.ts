@@ -15,13 +15,14 @@ import { HeadwayError } from '../protocol/errors.ts'
 import { isTerminal } from '../protocol/states.ts'
 import { createAudience } from './audience.ts'
 import { CatchUp, type Heard } from './catch-up.ts'
-import { encodeUpdate, type Shown, shownOf } from './encode.ts'
+import { encodeUpdate } from './encode.ts'
 import type { Frame } from './frame.ts'
 import { laneInterval } from './lane.ts'
 import { toHeadwayError } from './problem.ts'
 import type { Reach } from './reach.ts'
 import { createLobby } from './lobby.ts'
 import type { Shelf } from './shelf.ts'
+import { moveTo, type Standing, standingAt } from './standing.ts'
 import { type Tally, tellAge } from './tally.ts'
 import { createWaitingRoom, endAll, type Member, type Seat, unknownJob } from './seats.ts'
 
@@ -70,12 +71,14 @@ export interface Room {
   close: () => void
 }
 
+type Position = Pick<StoredJob, 'epoch' | 'rev'>
+
 interface Read {
   /** Live members wait for it too. */
   reset: boolean
   joiners: Set<Seat>
   /** Where the room stood when it began; null = nowhere. */
-  known: StoredJob | null
+  known: Position | null
   /** Seq behind which the log is read; null = not at all. */
   after: number | null
   buffer: Heard[]
@@ -90,7 +93,7 @@ export function createRoom (options: RoomOptions): Room {
   const audience = createAudience(() => known, tally)
   const lobby = createLobby(seatDue)
   const absent = createWaitingRoom({ job_id: id, onGaveUp: closeIfEmpty })
-  let known: { job: StoredJob, registration: Registration, shown: Shown } | null = null
+  let known: Standing | null = null
   let reading: Read | null = null
   /** The last read and all that was heard since, as long as nothing is missing in it. */
   let recent: CatchUp | null = null
@@ -168,9 +171,9 @@ export function createRoom (options: RoomOptions): Room {
       return []
     }
     const registration = message.registration ?? known.registration
-    const { frames, due, items } = encodeUpdate(message, registration.item_kind, known.shown)
+    const { frames, due, items } = encodeUpdate(message, registration.item_kind, known.job)
     audience.precede(message.events)
-    known = { job: message.job, registration, shown: shownOf(message.job) }
+    moveTo(known, message.job, registration)
     for (const seat of audience.live) if (message.job.rev > seat.covered_rev) audience.tell(seat, frames)
     if (audience.live.size > 0) tellAge(tally, message.events[0]?.ts ?? message.job.updated_at)
     if (isTerminal(message.job.state)) audience.clear()
@@ -193,7 +196,8 @@ export function createRoom (options: RoomOptions): Room {
     const isOfUse = (since: Cursor | null): since is Cursor => since !== null && (known === null || since.epoch === known.job.epoch)
     const cursors = [...joiners].map(({ since }) => since).filter(isOfUse).map(({ seq }) => seq)
     const after = reset && known !== null ? known.job.seq : cursors.length > 0 ? Math.min(...cursors) : null
-    const read: Read = { reset, joiners, known: known?.job ?? null, after, buffer: [], again: false, done, settled }
+    const stood = known === null ? null : { epoch: known.job.epoch, rev: known.job.rev }
+    const read: Read = { reset, joiners, known: stood, after, buffer: [], again: false, done, settled }
     reading = read
     if (reset) tally.rechecks++
     forget()
@@ -246,7 +250,7 @@ export function createRoom (options: RoomOptions): Room {
   function reposition (catchUp: CatchUp, read: Read): void {
     const was = known?.job
     const { job, registration } = catchUp.found
-    known = { job, registration, shown: shownOf(job) }
+    known = standingAt(job, registration)
     if (was !== undefined && (was.epoch !== job.epoch || was.rev !== job.rev)) {
       audience.clear()
       const missed = catchUp.frames({ epoch: was.epoch, seq: was.seq }, null)
@@ -371,6 +375,6 @@ export function createRoom (options: RoomOptions): Room {
   return { join, recheck, peek: () => known, close }
 }
 
-function isOlder (one: StoredJob, than: StoredJob): boolean {
+function isOlder (one: Position, than: Position): boolean {
   return one.epoch < than.epoch || (one.epoch === than.epoch && one.rev < than.rev)
 }

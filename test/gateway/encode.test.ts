@@ -2,13 +2,13 @@
 // follows it, and no message whose seq runs ahead of what was sent.
 
 import t from 'tap'
-import { encodeUpdate, shownOf, type Update } from '../../src/gateway/encode.ts'
+import { encodeUpdate, type Update } from '../../src/gateway/encode.ts'
 import type { StoredJob } from '../../src/protocol/job.ts'
 import type { LoggedEvent } from '../../src/protocol/logged-event.ts'
 import type { JobState, TerminalJobState } from '../../src/protocol/states.ts'
 import { storedItem, storedJob } from './stored.ts'
 
-const BEFORE = shownOf(storedJob())
+const BEFORE = storedJob()
 const DONE = { completed: 1, failed: 0, retryable: 0, skipped: 0, canceled: 0, processing: 0, pending: 0 }
 
 type Draft = { event: 'state', prior: JobState, next: JobState } | { event: 'item' } | { event: 'final', state: TerminalJobState }
