@@ -3,8 +3,9 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino, type DestinationStream, type Logger } from 'pino'
-import { engineOptions, persisterSettings, sinkOf } from './config/engine-options.ts'
-import { ConfigError, loadConfig, unknownSettings, type Environment } from './config/load.ts'
+import { createArchive } from './archive/archive.ts'
+import { archiveOptions, engineOptions, persisterSettings, sinkOf } from './config/engine-options.ts'
+import { aliasesUsed, ConfigError, loadConfig, unknownSettings, type Environment } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { createEngine, type Engine } from './engine/engine.ts'
 import { createGateway } from './gateway/gateway.ts'
@@ -36,9 +37,10 @@ export async function runGateway (env: Environment, signal: AbortSignal): Promis
   const config = loadConfig(env)
   const log = createLog(config.log_level, 'gateway')
   if (sinkOf(config) !== 'none') log.info({ event: 'sink', sink: sinkOf(config) }, SINK_TOLD)
-  for (const name of unknownSettings(env)) log.warn({ event: 'unknown_setting', name }, `${name} is no setting of Headway; see --help`)
+  tellOddSettings(env, log)
   const engine = createEngine({ ...engineOptions(config), log })
-  const gateway = createGateway({ engine, config, log })
+  const reads = archiveOptions(config)
+  const gateway = createGateway({ engine, config, archive: reads === null ? null : createArchive(reads), log })
   const stop = once(async () => {
     await gateway.stop()
     await engine.stop()
@@ -72,7 +74,7 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
   const config = loadConfig(env, ['HEADWAY_JWT_SECRET'])
   const sink = openSink(config)
   const log = createLog(config.log_level, 'persister')
-  for (const name of unknownSettings(env)) log.warn({ event: 'unknown_setting', name }, `${name} is no setting of Headway; see --help`)
+  tellOddSettings(env, log)
   const engine = createEngine({ ...engineOptions(config), log })
   let persister: Persister | undefined
   let probes: Probes | undefined
@@ -95,6 +97,11 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
     await stop()
     throw error
   }
+}
+
+function tellOddSettings (env: Environment, log: Logger): void {
+  for (const name of unknownSettings(env)) log.warn({ event: 'unknown_setting', name }, `${name} is no setting of Headway; see --help`)
+  for (const sentence of aliasesUsed(env)) log.warn({ event: 'old_setting' }, sentence)
 }
 
 /** Whoever asks, and however often: it is done one time. */

@@ -1,6 +1,6 @@
 // `headway config`: the settings in effect, without secrets, and every fault of them.
 
-import { loadConfig, unknownSettings } from '../config/load.ts'
+import { aliasesUsed, loadConfig, unknownSettings } from '../config/load.ts'
 import { settings } from '../config/schema.ts'
 import { UsageError, tellFault, type Command } from './command.ts'
 
@@ -25,6 +25,7 @@ Exit code: 0 good; 1 the configuration has faults, which are all named; 2 wrong 
         console.log(`${text === fallback ? ' ' : '*'} ${name}=${shown}`)
       }
       for (const name of unknownSettings(process.env)) console.error(`${name} is no setting of Headway; see --help`)
+      for (const sentence of aliasesUsed(process.env)) console.error(sentence)
       return 0
     } catch (error) {
       return tellFault(error)

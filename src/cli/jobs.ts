@@ -16,11 +16,12 @@ const BAR_COLUMNS = 40
 export const command: Command = {
   summary: 'lists jobs, shows one, its items, what happened',
 
-  help: () => `headway jobs [<job>] [--items | --timeline] [--state <state>] [--limit <n>] [--json]
+  help: () => `headway jobs [<job>] [--items | --timeline] [--state <state>] [--archived] [--limit <n>] [--json]
 
 Without a job: the tenant's jobs, newest first. With one: all that is known of it, or its items, or its log.
 
   --state <state>    only jobs, or items, in it
+  --archived         also jobs that have left Redis, from the database
   --limit <n>        rows at most [50]
   --json             one JSON object a line
 ${REMOTE_HELP}
@@ -43,13 +44,15 @@ Examples:
           limit: { type: 'string', default: '50' },
           items: { type: 'boolean', default: false },
           timeline: { type: 'boolean', default: false },
+          archived: { type: 'boolean', default: false },
           json: { type: 'boolean', default: false }
         }
       })
       const [id, ...others] = positionals
-      const { items, timeline, state, json } = values
+      const { items, timeline, state, archived, json } = values
       if (others.length > 0) throw new UsageError(`headway jobs shows one job: ${positionals.join(' ')} are ${positionals.length}`)
       if ((items || timeline) && id === undefined) throw new UsageError('--items and --timeline are of one job: name it')
+      if (archived && id !== undefined) throw new UsageError('--archived is of the list: a job is found wherever it is')
       const states: readonly string[] = items ? ITEM_STATES : JOB_STATES
       if (state !== undefined && !states.includes(state)) throw new UsageError(`--state ${state} is none of ${states.join(', ')}`)
       const limit = wholeNumber('limit', values.limit, 1, 1_000_000)
@@ -63,7 +66,7 @@ Examples:
       const list = timeline ? `${path}/timeline` : items ? `${path}/items` : path
       const show = json ? (row: object) => JSON.stringify(row) : timeline ? eventLine : items ? itemLine : jobLine
       let shown = 0
-      for await (const row of rows<JobView & ItemView & JobMessage>(remote, list, state, limit)) {
+      for await (const row of rows<JobView & ItemView & JobMessage>(remote, list, { ...(state === undefined ? {} : { state }), ...(archived ? { archived: 'true' } : {}) }, limit)) {
         console.log(show(row))
         shown++
       }
@@ -75,11 +78,10 @@ Examples:
   }
 }
 
-async function * rows<T> (remote: Remote, path: string, state: string | undefined, limit: number): AsyncGenerator<T> {
+async function * rows<T> (remote: Remote, path: string, filter: Record<string, string>, limit: number): AsyncGenerator<T> {
   let left = limit
   for (let cursor: string | null = ''; cursor !== null && left > 0;) {
-    const query: Record<string, string> = { limit: String(Math.min(left, LIST_LIMIT_MAX)) }
-    if (state !== undefined) query['state'] = state
+    const query: Record<string, string> = { ...filter, limit: String(Math.min(left, LIST_LIMIT_MAX)) }
     if (cursor !== '') query['cursor'] = cursor
     const page: Page<T> = await remote.call('GET', `${path}?${new URLSearchParams(query)}`)
     yield * page.data
@@ -120,7 +122,8 @@ function detailsOf (job: JobView): string[] {
     ['started', job.started_at],
     ['ended', job.ended_at],
     ['request', job.control.request_id === null ? null : `${String(job.control.action)} ${job.control.request_id}${job.control.acknowledged ? ', acknowledged' : ''}`],
-    ['cursor', `${job.epoch}.${job.seq}`]
+    ['cursor', `${job.epoch}.${job.seq}`],
+    ['kept', job.archived === true ? 'in the database; it has left Redis' : null]
   ]
   return [
     `${job.id}  ${stateText(job.state)}`,

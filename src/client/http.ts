@@ -10,6 +10,8 @@ export interface Page<T> {
   data: T[]
   /** Give it back for the next page; null = this was the last. A page may be short, even empty, and have one. */
   next_cursor: string | null
+  /** True: the job has left Redis, and this is from the database. */
+  archived?: true
 }
 
 export interface PageQuery<S> {
@@ -22,13 +24,13 @@ export interface PageQuery<S> {
 export interface ReadOptions { signal?: AbortSignal }
 
 export interface Http {
-  /** Newest first. @throws HeadwayError */
-  listJobs (query?: PageQuery<JobState>, options?: ReadOptions): Promise<Page<JobView>>
+  /** Newest first; `archived`: with those that have left Redis. @throws HeadwayError */
+  listJobs (query?: PageQuery<JobState> & { archived?: boolean }, options?: ReadOptions): Promise<Page<JobView>>
   /** @throws HeadwayError; code unknown_job, status 404 when there is none */
   getJob (jobId: string, options?: ReadOptions): Promise<JobView>
   /** @throws HeadwayError */
   listItems (jobId: string, query?: PageQuery<ItemState>, options?: ReadOptions): Promise<Page<ItemView>>
-  /** Logged events that Redis still holds, oldest first. @throws HeadwayError */
+  /** Logged events that Redis or the database still holds, oldest first. @throws HeadwayError */
   listTimeline (jobId: string, query?: Omit<PageQuery<never>, 'state'>, options?: ReadOptions): Promise<Page<JobMessage>>
 }
 
@@ -49,7 +51,7 @@ const CODE_OF_STATUS: Record<number, ErrorCode> = {
 }
 
 export function createHttp ({ base, getToken, fetch }: { base: URL, getToken: TokenSource, fetch: typeof globalThis.fetch }): Http {
-  async function get<T> (path: string, query: Record<string, string | number | undefined>, { signal }: ReadOptions): Promise<T> {
+  async function get<T> (path: string, query: Record<string, string | number | boolean | undefined>, { signal }: ReadOptions): Promise<T> {
     const url = new URL(path, base)
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value))

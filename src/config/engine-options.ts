@@ -1,4 +1,4 @@
-// What engine and persister are told of the configuration. Each takes plain values and knows nothing of the environment.
+// What engine, archive and persister are told of the configuration. Each takes plain values and knows nothing of the environment.
 
 import type { Config } from './schema.ts'
 
@@ -29,6 +29,12 @@ export function engineOptions (config: Config) {
       waiting_jobs_max: config.waiting_jobs_max
     }
   }
+}
+
+/** @returns the options of createArchive; null = ended jobs are not read from a database */
+export function archiveOptions (config: Config) {
+  const { supabase_url: url, supabase_service_role_key: serviceKey, supabase_anon_key: anonKey, archive_timeout_ms: timeoutMs } = config
+  return url === '' || serviceKey + anonKey === '' ? null : { url, service_key: serviceKey, anon_key: anonKey, timeout_ms: timeoutMs }
 }
 
 /** @returns what createPersister is told; the rest is its own */

@@ -19,6 +19,9 @@ export class ConfigError extends Error {
   }
 }
 
+/** Other names of settings, of older programs. The setting's own goes before. */
+const ALIASES: Partial<Record<EnvName, string>> = { SUPABASE_ANON_KEY: 'SUPABASE_KEY' }
+
 /** Kubernetes writes the address of a service named `websocket` into WEBSOCKET_PORT, and so on. */
 const SERVICE_LINK = /^(tcp|udp|sctp):\/\//
 
@@ -49,6 +52,11 @@ export function loadConfig (env: Environment, unneeded: readonly EnvName[] = [])
   return Object.freeze(config) as Config
 }
 
+/** @returns a sentence for each setting that came by its other name */
+export function aliasesUsed (env: Environment): string[] {
+  return Object.entries(ALIASES).flatMap(([name, alias]) => !env[name] && !env[`${name}_FILE`] && env[alias] ? [`${alias} is read as ${name}: rename it`] : [])
+}
+
 /** @returns names that begin with HEADWAY_ but are no setting: most likely misspelt */
 export function unknownSettings (env: Environment): string[] {
   const known = new Set<string>(settings().flatMap(({ name, secret }) => secret ? [name, `${name}_FILE`] : [name]))
@@ -56,8 +64,9 @@ export function unknownSettings (env: Environment): string[] {
 }
 
 function textFor ({ name, secret, fallback }: Setting, env: Environment): { text: string } | { fault: string } {
-  const given = env[name] || undefined
   const file = secret ? env[`${name}_FILE`] || undefined : undefined
+  const alias = file === undefined ? ALIASES[name] : undefined
+  const given = env[name] || (alias === undefined ? undefined : env[alias]) || undefined
   if (given !== undefined && file !== undefined) return { fault: `${name} and ${name}_FILE are both set; keep one` }
   if (file !== undefined) {
     try {

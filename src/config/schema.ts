@@ -101,8 +101,14 @@ export const SETTINGS = Type.Object({
   }),
   SUPABASE_URL: text('', /^(https?:\/\/.+)?$/, 'must begin with https://', { description: 'The Supabase project. Empty = none.' }),
   SUPABASE_SERVICE_ROLE_KEY: Type.String({
-    default: '', secret: true, description: 'Key of the persister: sb_secret_… or the legacy service_role key.'
+    default: '', secret: true, description: 'Key of the persister: sb_secret_… or the legacy service_role key. A gateway that has it reads ended jobs, of the token\'s tenant only.'
   }),
+  SUPABASE_ANON_KEY: Type.String({
+    default: '',
+    secret: true,
+    description: 'Gateways read ended jobs with it and a Supabase user\'s own token: sb_publishable_… or the legacy anon key. SUPABASE_KEY is another name.'
+  }),
+  HEADWAY_ARCHIVE_TIMEOUT_MS: spanMs(5_000, 100, 'A gateway gives up a read of the database after this, with 503.'),
   HEADWAY_POSTGRES_URL: text('', /^(postgres(ql)?:\/\/.+)?$/, 'must begin with postgres://', {
     secret: true, description: 'With HEADWAY_SINK=postgres: postgres://user:password@host/database; the user may execute headway_persist.'
   }),

@@ -1,6 +1,7 @@
 // Builds the HTTP server of a gateway and does not listen: parsing, errors, guard, routes.
 
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
+import type { Archive } from '../archive/archive.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 import { EVENTS_PER_POST_MAX } from '../protocol/limits.ts'
 import { validatorCompiler } from '../protocol/schema/validate.ts'
@@ -9,6 +10,7 @@ import type { Auth } from './auth.ts'
 import { registerGuard } from './guard.ts'
 import type { Health } from './health.ts'
 import type { Hub } from './hub.ts'
+import type { Join } from './join.ts'
 import type { Metrics } from './metrics.ts'
 import { parseJson } from './json.ts'
 import { registerOnce } from './once.ts'
@@ -46,6 +48,9 @@ export interface AppOptions {
   auth: Auth
   origins: OriginPolicy
   hub: Hub
+  join: Join
+  /** Null = jobs that have left Redis are unknown. */
+  archive: Archive | null
   sockets: Sockets
   health: Health
   metrics: Metrics
@@ -56,7 +61,7 @@ export interface AppOptions {
 }
 
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
-  const { engine, config, auth, origins, hub, sockets, tickets, page } = options
+  const { engine, config, auth, origins, hub, join, archive, sockets, tickets, page } = options
   const app = bareApp(config, options.log)
   app.addHook('onResponse', async ({ routeOptions: { url = 'none' } }, { statusCode }) => countOne(options.tally.answered, `${url} ${statusCode}`))
   await registerOpenApi(app)
@@ -68,14 +73,14 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   const { requests, events } = quotasOf(config)
   registerGuard(app, { auth, origins, requests, events })
   registerOnce(app, { engine })
-  registerJobRoutes(app, { engine, hub })
+  registerJobRoutes(app, { engine, hub, archive })
   registerControlRoute(app, { engine })
   registerWorkerRoutes(app, { engine })
   await registerBatchRoute(app, { engine, events })
   registerTicketRoute(app, { tickets })
   const { ping_interval_ms: heartbeatMs, socket_queue_bytes_max: queueMax, behind_ms_max: behindMax } = config
   const streams = registerEventsRoute(app, {
-    hub, auth, sockets, tickets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax, behind_ms_max: behindMax
+    join, auth, sockets, tickets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax, behind_ms_max: behindMax
   })
   app.addHook('preClose', async () => streams.stop())
   page?.register(app)

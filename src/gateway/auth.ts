@@ -11,11 +11,16 @@ export type Scope = 'jobs:read' | 'jobs:control' | 'jobs:write'
 /** Clocks differ: a token is taken this long after its end, and this long before its start. */
 export const LEEWAY_S = 60
 
+/** Supabase's sessions name the database's role for users. Tokens of Headway name none. */
+const SESSION_ROLE = 'authenticated'
+
 export interface Identity {
   tenant_id: string
   scopes: ReadonlySet<string>
   /** Wall ms at which sockets of this token end, leeway included; null = never. */
   expires_at: number | null
+  /** The token itself, when it is a Supabase user's and the database will be asked with it; else null. */
+  user_token: string | null
 }
 
 export interface AuthOptions {
@@ -24,6 +29,8 @@ export interface AuthOptions {
   tenant_claim: string
   /** Scopes of a token without a `scope` claim. */
   user_scopes: readonly Scope[]
+  /** Tokens of Supabase users stay with the identity; absent = they are forgotten. */
+  keep_user_tokens?: boolean
 }
 
 export interface Auth {
@@ -45,7 +52,8 @@ export function createAuth (options: AuthOptions): Auth {
       return {
         tenant_id: tenant,
         scopes: scopesOf(claims.scope) ?? defaults,
-        expires_at: claims.exp === undefined ? null : (claims.exp + LEEWAY_S) * 1_000
+        expires_at: claims.exp === undefined ? null : (claims.exp + LEEWAY_S) * 1_000,
+        user_token: options.keep_user_tokens === true && claims['role'] === SESSION_ROLE ? token : null
       }
     }
   }

@@ -6,11 +6,13 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Engine } from '../engine/engine.ts'
 import { HeadwayError } from '../protocol/errors.ts'
+import type { Archive } from '../archive/archive.ts'
 import { createActions } from './actions.ts'
 import { buildApp, buildInternalApp } from './app.ts'
 import { createAuth } from './auth.ts'
 import { createHealth } from './health.ts'
 import { createHub } from './hub.ts'
+import { createJoin } from './join.ts'
 import { createMetrics } from './metrics.ts'
 import { createOriginPolicy } from './origin.ts'
 import { createPage } from './page.ts'
@@ -24,6 +26,8 @@ export interface GatewayOptions {
   /** Started; it must outlive the gateway. */
   engine: Engine
   config: GatewaySettings
+  /** Where jobs are read that have left Redis; absent = nowhere. */
+  archive?: Archive | null
   log: Logger
 }
 
@@ -34,16 +38,17 @@ export interface Gateway {
   stop: () => Promise<void>
 }
 
-export function createGateway ({ engine, config, log }: GatewayOptions): Gateway {
-  const auth = createAuth(config)
+export function createGateway ({ engine, config, archive = null, log }: GatewayOptions): Gateway {
+  const auth = createAuth({ ...config, keep_user_tokens: archive?.asks_as_user === true })
   const origins = createOriginPolicy(config.allowed_origins)
   const reach = createReach(engine)
   const health = createHealth({ engine: reach })
   const tally = createTally()
   const hub = createHub({ engine: reach, tally, progress_interval_ms: config.progress_interval_ms })
   const actions = createActions({ engine: reach, log })
-  const tickets = createTickets({ engine: reach })
-  const sockets = createSockets({ hub, auth, tickets, actions, origins, config, tally, log })
+  const tickets = createTickets({ engine: reach, secret: config.jwt_secret })
+  const join = createJoin({ hub, archive })
+  const sockets = createSockets({ hub, join, auth, tickets, actions, origins, config, tally, log })
   const metrics = createMetrics({ engine, tally, connections: sockets.count, rooms: hub.rooms, ready: health.ready })
   const apps: FastifyInstance[] = []
   let stopped: Promise<void> | undefined
@@ -62,8 +67,9 @@ export function createGateway ({ engine, config, log }: GatewayOptions): Gateway
   async function start (): Promise<{ port: number, internal_port: number }> {
     const page = config.dashboard ? createPage() : null
     const internal = buildInternalApp({ config, log: log as FastifyBaseLogger, health, metrics })
+    const parts = { engine: reach, hub, join, archive }
     const app = await buildApp({
-      engine: reach, config, log: log as FastifyBaseLogger, auth, origins, hub, sockets, health, metrics, tally, tickets, page
+      ...parts, config, log: log as FastifyBaseLogger, auth, origins, sockets, health, metrics, tally, tickets, page
     })
     await health.start()
     hub.start()

@@ -11,6 +11,7 @@ import { type Auth, type Identity, requireScope } from './auth.ts'
 import { Backlog } from './backlog.ts'
 import { type Frame, plainFrame } from './frame.ts'
 import type { Hub } from './hub.ts'
+import type { Join } from './join.ts'
 import type { Outlet, Post, Wire } from './post.ts'
 import { toHeadwayError } from './problem.ts'
 import type { JoinOptions } from './room.ts'
@@ -28,7 +29,8 @@ export type CloseCode = keyof typeof CLOSE_CODES
 
 /** What all sessions of a gateway share. */
 export interface SessionOptions {
-  hub: Hub
+  hub: Pick<Hub, 'joinTenant'>
+  join: Join
   auth: Auth
   post: Post
   /** What one socket may say. */
@@ -90,18 +92,18 @@ export class Session implements WatchOwner {
    * @throws HeadwayError unauthorized, forbidden, unknown_job, too_many_subscriptions, redis_unavailable, closed
    */
   async subscribe (jobId: string, joining: JoinOptions = {}, onJoined: ((resumed: boolean) => void) | null = null): Promise<void> {
-    const { tenant_id: tenant } = this.allowed()
+    const identity = this.allowed()
     // It may go while its token is looked at: nobody would leave the room again.
     if (this.#disposed) throw new HeadwayError('closed', 'The socket is gone.')
     // Again for the same job: a fresh snapshot, in place of the subscription that was.
     const previous = this.#watched.get(jobId)
-    const { subscriptions_max: most, hub } = this.#shared
+    const { subscriptions_max: most, join } = this.#shared
     if (previous === undefined && this.#watched.size >= most) {
       throw new HeadwayError('too_many_subscriptions', `A socket watches at most ${most} jobs; open another one.`)
     }
     const watch = new Watch(this, jobId, onJoined)
     this.#watched.set(jobId, watch)
-    const settled = watch.begin(member => hub.join(tenant, jobId, member, joining))
+    const settled = watch.begin(member => join(identity, jobId, member, joining))
     previous?.stop()
     return settled
   }

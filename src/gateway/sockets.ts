@@ -13,6 +13,7 @@ import { type SocketQuery, socketQuery } from '../protocol/schema/queries.ts'
 import type { Actions } from './actions.ts'
 import { type Auth, bearerOf, requireScope } from './auth.ts'
 import type { Hub } from './hub.ts'
+import type { Join } from './join.ts'
 import { joinOptions } from './join-options.ts'
 import type { OriginPolicy } from './origin.ts'
 import { createPost } from './post.ts'
@@ -35,7 +36,8 @@ const TICK_MS_MAX = 1_000
 const WS_LIMITS = { maxFragments: 32, maxBufferedChunks: 1_024, maxPendingAutoPongs: 8, closeTimeout: CLOSE_MS_MAX }
 
 export interface SocketsOptions {
-  hub: Hub
+  hub: Pick<Hub, 'joinTenant'>
+  join: Join
   auth: Auth
   tickets: Pick<Tickets, 'redeem'>
   actions: Actions
@@ -65,7 +67,7 @@ declare module 'fastify' {
 }
 
 export function createSockets (options: SocketsOptions): Sockets {
-  const { hub, auth, tickets, actions, origins, config, tally, log } = options
+  const { hub, join, auth, tickets, actions, origins, config, tally, log } = options
   const sessions = new Set<Session>()
   /** Of sockets whose token comes in the first message: what their address asks for. */
   const wanted = new WeakMap<Session, { job_id: string, joining: JoinOptions }>()
@@ -76,6 +78,7 @@ export function createSockets (options: SocketsOptions): Sockets {
 
   const shared: SessionOptions = {
     hub,
+    join,
     auth,
     post: createPost(tally),
     messages: { per_s: config.messages_per_s, burst: config.messages_burst },

@@ -55,6 +55,7 @@ const TABLE = {
   // the service
   unconfirmed: passing(202, 'Stored, but the effect is not known yet'),
   redis_unavailable: passing(503, 'Redis cannot be reached'),
+  archive_unavailable: passing(503, 'The database of ended jobs cannot be reached'),
   overloaded: passing(503, 'Too much to do'),
   not_ready: passing(503, 'Starting or stopping'),
   timeout: passing(504, 'No answer in time'),

@@ -57,6 +57,8 @@ export interface JobView extends JobMetrics {
   updated_at: string
   ended_at: string | null
   control: { request_id: string | null, action: ControlAction | null, acknowledged: boolean }
+  /** True: it has left Redis, and this is what the database keeps of it. Absent otherwise. */
+  archived?: true
 }
 
 export interface ItemView {

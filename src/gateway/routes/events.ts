@@ -9,14 +9,14 @@ import { eventsQuery, jobParams, type EventsQuery, type JobParams } from '../../
 import { type Auth, bearerOf, type Identity, requireScope } from '../auth.ts'
 import { Backlog } from '../backlog.ts'
 import type { Frame } from '../frame.ts'
-import type { Hub } from '../hub.ts'
+import type { Join } from '../join.ts'
 import { joinOptions } from '../join-options.ts'
 import { toHeadwayError, toProblem } from '../problem.ts'
 import type { Sockets } from '../sockets.ts'
 import type { Tickets } from '../tickets.ts'
 
 export interface EventsRouteOptions {
-  hub: Hub
+  join: Join
   auth: Auth
   tickets: Pick<Tickets, 'redeem'>
   sockets: Pick<Sockets, 'admitStream'>
@@ -41,7 +41,7 @@ const COMMENT = ': alive\n\n'
 const STREAM_HEADERS = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 
 export function registerEventsRoute (app: FastifyInstance, options: EventsRouteOptions): EventsRoute {
-  const { hub, auth, tickets, sockets } = options
+  const { join, auth, tickets, sockets } = options
   const streams = new Set<() => void>()
   const schema = {
     tags: ['live'],
@@ -52,7 +52,7 @@ export function registerEventsRoute (app: FastifyInstance, options: EventsRouteO
     produces: ['text/event-stream'],
     response: { 200: { type: 'string', description: 'Messages, until the job\'s end.' }, 204: { type: 'null', description: 'The job had ended at the position asked for.' } }
   }
-  const config = { stream: true, codes: ['unknown_job', 'invalid_cursor', 'overloaded', 'not_ready'] } as const
+  const config = { stream: true, codes: ['unknown_job', 'invalid_cursor', 'overloaded', 'not_ready', 'archive_unavailable'] } as const
 
   app.get<{ Params: JobParams, Querystring: EventsQuery }>('/v1/jobs/:id/events', { config, schema, exposeHeadRoute: false }, async (request, reply) => {
     const { query, params: { id }, headers } = request
@@ -62,11 +62,10 @@ export function registerEventsRoute (app: FastifyInstance, options: EventsRouteO
     const identity = query.ticket === undefined ? await auth.verify(token ?? '') : await tickets.redeem(query.ticket, headers.origin)
     requireScope(identity, 'jobs:read')
     const release = sockets.admitStream()
-    const { tenant_id: tenant } = identity
 
     const stream = createStream(reply, identity, since, options)
     await new Promise<void>((resolve, reject) => {
-      const place = hub.join(tenant, id, {
+      const place = join(identity, id, {
         joined (_resumed, over) {
           if (over) void reply.code(204).send() // so that a browser stays away
           else stream.begin()

@@ -12,7 +12,10 @@ export type ItemParams = Static<typeof itemParams>
 
 /** GET /v1/jobs */
 export const jobsQuery = open({
-  state: Type.Optional(word(JOB_STATES, 'Only jobs in this state.')), cursor: cursor(), limit: limit()
+  state: Type.Optional(word(JOB_STATES, 'Only jobs in this state.')),
+  archived: Type.Optional(Type.Boolean({ description: 'true = with those that have left Redis; false, the default, = without.' })),
+  cursor: cursor(),
+  limit: limit()
 }, 'A page of jobs, newest first.')
 export type JobsQuery = Static<typeof jobsQuery>
 

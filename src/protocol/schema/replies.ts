@@ -12,6 +12,8 @@ const truth = (description: string) => Type.Boolean({ description })
 const time = (description: string) => Type.String({ format: 'date-time', description })
 const any = (description: string) => Type.Unknown({ description })
 
+const archived = Type.Optional(Type.Literal(true, { description: 'It has left Redis; this is what the database keeps of it.' }))
+
 const metrics = {
   items_total: count('As declared; at least what is settled.'),
   items_completed: count('Completed items.'),
@@ -64,6 +66,7 @@ export const jobReply = open({
     action: Type.Unsafe<unknown>({ enum: [...CONTROL_ACTIONS, null], description: 'The last one asked for.' }),
     acknowledged: truth('By the worker.')
   }, 'A user\'s request.'),
+  archived,
   ...metrics
 }, 'A job with all its metrics.', 'Job')
 
@@ -96,13 +99,18 @@ export const messageReply = open({
   data: open({}, 'By type; see docs/protocol.md.')
 }, 'A logged event, as clients got it.', 'Event')
 
+/** @param more fields beside the rows */
 export const page = (row: TSchema, more: Record<string, TSchema> = {}) => open({
   data: Type.Array(row),
   next_cursor: or('string', 'For the next page; null = this was the last.'),
   ...more
 }, 'A page; it may be short, even empty, and have a next one.')
 
-export const timelinePage = page(messageReply, { truncated: truth('The log does not reach back to the position: this begins with the oldest event kept.') })
+export const itemPage = page(itemReply, { archived })
+
+export const timelinePage = page(messageReply, {
+  truncated: truth('The log does not reach back to the position: this begins with the oldest event kept.'), archived
+})
 
 const control = open({
   state: Type.Unsafe<unknown>({ enum: [...JOB_STATES, null], description: 'Of the job; null = not known, or not told.' }),
