@@ -27,6 +27,7 @@ const MAY_IMPORT: Record<string, { folders: string[], packages: string[], node: 
   element: { folders: ['client', 'protocol'], packages: [], node: false },
   dashboard: { folders: ['client', 'protocol'], packages: ['uplot'], node: false },
   demo: { folders: ['archive', 'client', 'config', 'dashboard', 'engine', 'gateway', 'main', 'persister', 'protocol', 'worker'], packages: ['*'], node: true },
+  doctor: { folders: ['config', 'engine', 'persister', 'protocol'], packages: ['*'], node: true },
   cli: { folders: ['*'], packages: ['*'], node: true },
   main: { folders: ['config', 'engine', 'gateway', 'persister', 'archive', 'protocol'], packages: ['*'], node: true }
 }

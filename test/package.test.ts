@@ -35,7 +35,7 @@ await t.test('it packs, and installs into an empty project', async t => {
   const { stdout } = await execute('npm', ['pack', '--json', '--pack-destination', folder], { cwd: PROJECT, maxBuffer: 64 * 1_024 ** 2 })
   const [{ filename, files }] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as [{ filename: string, files: { path: string }[] }]
   const paths = files.map(({ path }) => path)
-  for (const wanted of ['package.json', 'README.md', 'LICENSE', 'dist/engine/lua/drain.lua', 'dist/dashboard/style.css', 'dist/cli/headway.js']) {
+  for (const wanted of ['package.json', 'README.md', 'LICENSE', 'dist/engine/lua/drain.lua', 'dist/dashboard/style.css', 'dist/cli/headway.js', 'deploy/supabase/0001_tables.sql']) {
     t.ok(paths.includes(wanted), wanted)
   }
   t.notOk(paths.some(path => /^(?:src|test|bench)\//.test(path)), 'neither sources nor tests')

@@ -7,6 +7,7 @@ import type { Command } from './command.ts'
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   config: async () => await import('./config.ts'),
   control: async () => await import('./control.ts'),
+  doctor: async () => await import('./doctor.ts'),
   gateway: async () => await import('./gateway.ts'),
   persister: async () => await import('./persister.ts'),
   jobs: async () => await import('./jobs.ts'),

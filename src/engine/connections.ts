@@ -16,8 +16,13 @@ export interface Log {
 
 export const NO_LOG: Log = { debug () {}, info () {}, warn () {}, error () {} }
 
+/** Who says where the primary is. */
+export interface Sentinels { nodes: { host: string, port: number }[], name: string }
+
 export interface Connections {
   readonly topology: Topology
+  /** Null = the URL names none. */
+  readonly sentinels: Sentinels | null
   /** For commands and scripts; a command that is not answered in 2 s fails. */
   readonly command: RedisClient
   /** A client of its own, closed with the others. */
@@ -38,6 +43,7 @@ export interface ClientOptions {
 
 interface Target {
   topology: Topology
+  sentinels?: Sentinels
   make (options: ClientOptions): RedisClient
 }
 
@@ -74,7 +80,7 @@ function targetOf (url: string): Target {
     const { tls, username, password, nodes = '', name = '' } = sentinel
     const sentinels = nodes.split(',').map((node) => nodeOf(node, url))
     const fixed = { ...loginOf(username, password), ...(tls ? { tls: {} } : {}), sentinels, name, retryStrategy: retryDelay }
-    return { topology: 'single', make: (options) => new Redis({ ...options, ...fixed }) }
+    return { topology: 'single', sentinels: { nodes: sentinels, name }, make: (options) => new Redis({ ...options, ...fixed }) }
   }
   const cluster = CLUSTER.exec(url)?.groups
   if (!cluster) {
@@ -102,7 +108,7 @@ function targetOf (url: string): Target {
 
 /** @throws HeadwayError invalid_field when the URL cannot be read */
 export function connect (url: string, log: Log = NO_LOG): Connections {
-  const { topology, make } = targetOf(url)
+  const { topology, sentinels = null, make } = targetOf(url)
   const clients = new Set<RedisClient>()
   const open = (options: ClientOptions = {}): RedisClient => {
     const client = make(options)
@@ -119,6 +125,7 @@ export function connect (url: string, log: Log = NO_LOG): Connections {
   }
   return {
     topology,
+    sentinels,
     command: open({ commandTimeout: COMMAND_TIMEOUT_MS, maxRetriesPerRequest: 3 }),
     open,
     close () {

@@ -47,6 +47,10 @@ export interface Keys {
   job (tenant: string, id: string): JobAddress
   /** What keys and channels of jobs of a partition begin with. */
   jobPrefix (n: number): string
+  /** Glob of every job's key. */
+  readonly jobPattern: string
+  /** @returns null when the key is none of a job */
+  jobOf (key: string): { partition: number, member: string } | null
   /** What channels of tenants of a partition begin with. */
   tenantPrefix (n: number): string
   /** Channel on which a process hears itself. */
@@ -97,6 +101,11 @@ export function createKeys (prefix: string, partitions: number): Keys {
       return { partition, key: `${of(partition).tag}job:${member}`, member }
     },
     jobPrefix: (n) => `${of(n).tag}job:`,
+    jobPattern: `${prefix}:{p*}:job:*`,
+    jobOf (key) {
+      const [, partition, member] = /^\{p(\d+)\}:job:(.+)$/s.exec(key.startsWith(`${prefix}:`) ? key.slice(prefix.length + 1) : '') ?? []
+      return partition === undefined || member === undefined ? null : { partition: Number(partition), member }
+    },
     tenantPrefix: (n) => `${of(n).tag}tenant:`,
     probe: (n, id) => `${of(n).tag}probe:${id}`,
     ticket: (id) => `${prefix}:ticket:${id}`,

@@ -25,17 +25,7 @@ if now == 0 then now = time[1] * 1000 + math.floor(time[2] / 1000) end
 -- or its first jobs would be listed out of order.
 local survived = redis.call('EXISTS', unpack(KEYS)) > 0
 
--- An empty stream made with `*` would refuse the explicit ids that follow.
-for _, key in ipairs({ KEYS[1], KEYS[5], KEYS[7], KEYS[8] }) do
-  if redis.call('EXISTS', key) == 0 then
-    redis.call('XADD', key, '0-1', 'x', 'x')
-    redis.call('XTRIM', key, 'MAXLEN', 0)
-  end
-end
-for _, key in ipairs({ KEYS[3], KEYS[6] }) do redis.call('ZADD', key, 'NX', '+inf', '-') end
-redis.call('ZADD', KEYS[4], 'NX', 0, '-')
-redis.call('HSETNX', KEYS[9], '-', '0\t0')
-pcall(redis.call, 'XGROUP', 'CREATE', KEYS[1], 'headway', '0')
+-- #include lib/permanent_keys.lua
 
 local replid = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
 local epoch = string.format('%.0f', survived and now + 60000 or now)
