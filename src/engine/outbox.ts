@@ -5,6 +5,7 @@ import { HeadwayError } from '../protocol/errors.ts'
 import type { Registration } from '../protocol/job.ts'
 import type { LoggedEvent } from '../protocol/logged-event.ts'
 import type { Connections } from './connections.ts'
+import { createListEnded, type ListEnded } from './ended.ts'
 import type { Keys } from './keys.ts'
 import { decodeHeader, decodeLogChunk, decodeMessage, decodeRegistration } from './packed.ts'
 import type { EngineJob, FeedMessage } from './packed.ts'
@@ -82,6 +83,7 @@ export interface Outbox {
   dirtyDone (dirty: DirtyJob): Promise<boolean>
   /** Registrations of jobs that are in Redis, in the order asked for. */
   readRegistrations (jobs: readonly { tenant: string, id: string }[]): Promise<(PackedRegistration | null)[]>
+  listEnded: ListEnded
   /** Keeps what the sink refuses among the partition's dead letters. */
   deadLetter (tenant: string, id: string, letter: DeadLetter): Promise<void>
 }
@@ -153,6 +155,7 @@ export function createOutbox ({ connections, keys, rejected_max }: OutboxParams)
       const [word] = replyOf(dirtyDoneScript, await dirtyDoneScript.run(redis, names, args))
       return word === 'clean'
     },
+    listEnded: createListEnded({ connections, keys }),
     async readRegistrations (jobs) {
       const records = await Promise.all(jobs.map(({ tenant, id }) => redis.hget(keys.job(tenant, id).key, 'r')))
       return records.map((record) => record === null ? null : { record, registration: decodeRegistration(record) })

@@ -6,6 +6,7 @@ import type { DirtyJob, Log, Outbox, OutboxEntry, OutboxRead } from '../engine/e
 import { oldestOf, tellBacklog } from './backlog.ts'
 import { createBatch, type BatchBounds, type BatchBuilder } from './batch.ts'
 import { batchOf, type Deliver, type Delivered, type Poison } from './deliver.ts'
+import { createEndedFirst } from './ended-first.ts'
 import type { Meters } from './meters.ts'
 import type { Rebuild } from './rebuild.ts'
 import { createRegistrations, type Registrations } from './registrations.ts'
@@ -42,6 +43,7 @@ const REDIS_RETRY_MS = 500
 
 export function createLane ({ outbox, deliver, rebuild, settings, meters, log, partitions, stop }: LaneParams): Lane {
   const registrations = createRegistrations(outbox)
+  const endedFirst = createEndedFirst({ outbox, deliver, settings, meters, log, stop })
   /** Epochs for which it was asked whether jobs were lost. */
   const asked = new Map<number, string>()
   let scale = 1
@@ -71,6 +73,7 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
       if (read === null) continue
       tellBacklog(meters, partition, read)
       more ||= read.more
+      await endedFirst.look(partition, read.now_ms - (oldestOf(read) ?? read.now_ms))
       const one: Taken = { partition, read, to: read.from, bytes: 0, oldest_ms: oldestOf(read) ?? read.now_ms }
       for (const entry of read.entries) {
         if (batch.full(limits)) {

@@ -17,6 +17,8 @@ export interface PersisterSettings {
   /** Partitions that are read and written together; so many calls are under way at most. */
   lanes: number
   lease_ms: number
+  /** A change that has waited so long: rows of jobs that have ended go first. */
+  late_ms: number
   /** What waits is looked at so often while lanes are held up. */
   backlog_interval_ms: number
   maintain_interval_ms: number
@@ -33,6 +35,7 @@ export const DEFAULT_PERSISTER_SETTINGS: PersisterSettings = {
   configuration_retry_ms: 30_000,
   lanes: 2,
   lease_ms: 10_000,
+  late_ms: 30_000,
   backlog_interval_ms: 2_000,
   maintain_interval_ms: 3_600_000
 }
