@@ -4,31 +4,55 @@
 import type { FeedMessage, JobRead } from '../engine/engine.ts'
 import type { ProgressLine } from '../engine/packed.ts'
 import type { Cursor } from '../protocol/cursor.ts'
-import type { StoredJob } from '../protocol/job.ts'
+import type { StoredItem, StoredJob } from '../protocol/job.ts'
 import { isTerminal } from '../protocol/states.ts'
 import { eventMessage, itemProgressMessage, progressMessage, snapshotMessage } from '../protocol/view.ts'
-import type { Update } from './encode.ts'
 import { type Frame, jobFrame } from './frame.ts'
 
 /** A snapshot is encoded anew after this time, as some of its metrics move with the clock. */
 const SNAPSHOT_MS_MAX = 250
 
-/** One message of the channel and what live members got of it. */
-export interface Heard { message: FeedMessage, frames: readonly Frame[] }
+/** Of one message: what live members got, and what it said of items. Not the message: it holds a whole decoded job. */
+interface Heard {
+  frames: readonly Frame[]
+  /** Of its events. */
+  item_ids: readonly string[]
+  progress: readonly ProgressLine[]
+}
+
+/** What an item, an event or a header weighs besides its texts, about. */
+const RECORD_BYTES = 512
 
 export class CatchUp {
   readonly found: JobRead
-  /** Since the read began, oldest first; the room goes on adding. */
-  readonly heard: Heard[] = []
+  /** Newer than the read, oldest first; the room goes on adding. */
+  readonly #heard: Heard[] = []
   /** Seq behind which the log was read; null = it was not. */
   readonly #after: number | null
   readonly #readAt = performance.now()
+  /** What it weighs, about. */
+  bytes: number
   #encodedAt = 0
   #snapshots: { plain: Frame | null, reset: Frame | null } = { plain: null, reset: null }
 
   constructor (found: JobRead, after: number | null) {
     this.found = found
     this.#after = after
+    this.bytes = RECORD_BYTES + [...found.items, ...found.open].reduce((sum, item) => sum + bytesOf(item), 0) +
+      found.events.reduce((sum, event) => sum + (event.event === 'item' ? bytesOf(event.item) : RECORD_BYTES), 0)
+  }
+
+  get messages (): number { return this.#heard.length }
+
+  /** @param frames what live members got of it */
+  hear (message: FeedMessage, frames: readonly Frame[]): void {
+    const { job } = this.found
+    if (message.type !== 'update' || message.epoch !== job.epoch || message.job.rev <= job.rev) return
+    const ids = message.events.flatMap(event => event.event === 'item' ? [event.item.id] : [])
+    this.#heard.push({ frames, item_ids: ids, progress: message.progress })
+    // Frames are there as text and as bytes.
+    this.bytes += RECORD_BYTES + frames.reduce((sum, { text }) => sum + 2 * text.length, 0) +
+      message.progress.reduce((sum, { item }) => sum + bytesOf(item), 0)
   }
 
   get ageMs (): number { return performance.now() - this.#readAt }
@@ -46,7 +70,7 @@ export class CatchUp {
    * and who begins should not see as news what happened before.
    */
   serves (since: Cursor | null, known: StoredJob): boolean {
-    if (since === null) return this.heard.length === 0
+    if (since === null) return this.#heard.length === 0
     return since.epoch === this.found.job.epoch && since.epoch === known.epoch && since.seq <= known.seq && this.covers(since)
   }
 
@@ -68,19 +92,19 @@ export class CatchUp {
    * @param since null = it stood nowhere
    */
   frames (since: Cursor | null, known: StoredJob | null): Frame[] {
-    const { found, heard } = this
+    const { found } = this
+    const heard = this.#heard
     const { job, registration: { item_kind: kind } } = found
-    const newer = heard.flatMap(({ message, frames }) => isNewer(message, job) ? [{ message, frames }] : [])
     const stands = known !== null && known.epoch === job.epoch && known.rev > job.rev ? known : job
     const resumed = since !== null && this.continues(since, known)
     const frames = resumed
       ? [
           ...found.events.filter(({ seq }) => seq > since.seq).map(event => jobFrame(eventMessage(event, job, kind, job.updated_at))),
-          ...newer.flatMap(one => one.frames.filter(({ head }) => head !== null && head.seq > since.seq))
+          ...heard.flatMap(one => one.frames.filter(({ head }) => head !== null && head.seq > since.seq))
         ]
-      : [this.#snapshot(since !== null), ...newer.flatMap(one => one.frames)]
+      : [this.#snapshot(since !== null), ...heard.flatMap(one => one.frames)]
     if (isTerminal(stands.state)) return frames // nothing may follow the end
-    for (const line of openItems(resumed ? found : null, newer)) frames.push(jobFrame(itemProgressMessage(stands, kind, line)))
+    for (const line of openItems(resumed ? found : null, heard)) frames.push(jobFrame(itemProgressMessage(stands, kind, line)))
     if (resumed || stands !== job) frames.push(jobFrame(progressMessage(stands, stands.updated_at)))
     return frames
   }
@@ -98,20 +122,20 @@ export class CatchUp {
   }
 }
 
-function isNewer (message: FeedMessage, than: StoredJob): message is Update {
-  return message.type === 'update' && message.epoch === than.epoch && message.job.rev > than.rev
-}
-
 /** Progress of items that are in process still, as the last message has it. */
-function openItems (found: JobRead | null, newer: readonly { message: Update }[]): Iterable<ProgressLine> {
+function openItems (found: JobRead | null, heard: readonly Heard[]): Iterable<ProgressLine> {
   const lines = new Map<string, ProgressLine>()
   for (const item of [...found?.items ?? [], ...found?.open ?? []]) {
     if (item.state !== 'processing' || item.percent_complete === 0) continue
     lines.set(item.id, { ts: item.updated_at, cid: `${found!.job.epoch}.${found!.job.seq}`, item })
   }
-  for (const { message } of newer) {
-    for (const event of message.events) if (event.event === 'item') lines.delete(event.item.id)
-    for (const line of message.progress) lines.set(line.item.id, line)
+  for (const { item_ids: ids, progress } of heard) {
+    for (const id of ids) lines.delete(id)
+    for (const line of progress) lines.set(line.item.id, line)
   }
   return lines.values()
+}
+
+function bytesOf ({ id, title, error_json: error, result_json: result }: StoredItem): number {
+  return RECORD_BYTES + id.length + (title?.length ?? 0) + (error?.length ?? 0) + (result?.length ?? 0)
 }

@@ -13,8 +13,8 @@ import { createTenantRoom } from './tenant-room.ts'
 
 /** Rooms read again at once after a lost connection: enough to be quick, few enough to leave Redis to others. */
 const RECHECKS_AT_ONCE = 32
-/** What rooms keep of their last read, for who joins next: at most so many rooms, each for so long. */
-const KEPT_READS = { keep_ms: 5_000, count_max: 1_000 }
+/** What rooms keep of their last read, for who joins next: at most so many rooms and bytes, each for so long. */
+const KEPT_READS = { keep_ms: 5_000, count_max: 1_000, bytes_max: 64 * 1024 ** 2 }
 
 export interface TenantSeat {
   /** Called once, right before the list. */

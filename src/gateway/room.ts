@@ -14,7 +14,7 @@ import type { Registration, StoredJob } from '../protocol/job.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 import { isTerminal } from '../protocol/states.ts'
 import { createAudience } from './audience.ts'
-import { CatchUp, type Heard } from './catch-up.ts'
+import { CatchUp } from './catch-up.ts'
 import { encodeUpdate } from './encode.ts'
 import type { Frame } from './frame.ts'
 import { laneInterval } from './lane.ts'
@@ -72,6 +72,8 @@ export interface Room {
 }
 
 type Position = Pick<StoredJob, 'epoch' | 'rev'>
+/** One message of the channel and what live members got of it. */
+interface Heard { message: FeedMessage, frames: readonly Frame[] }
 
 interface Read {
   /** Live members wait for it too. */
@@ -131,8 +133,9 @@ export function createRoom (options: RoomOptions): Room {
     const frames = held ? [] : advance(message)
     if (reading !== null) buffer(reading, { message, frames })
     else if (recent !== null) {
-      if (known === null || recent.heard.length >= KEPT_MESSAGES_MAX) forget()
-      else recent.heard.push({ message, frames })
+      if (known === null || recent.messages >= KEPT_MESSAGES_MAX) return forget()
+      recent.hear(message, frames)
+      shelf.weigh(lobby, recent.bytes)
     }
     if (reading === null && message.type === 'update' && absent.size > 0) startRead(false, absent.take())
   }
@@ -147,7 +150,7 @@ export function createRoom (options: RoomOptions): Room {
 
   function keep (catchUp: CatchUp): void {
     recent = catchUp
-    shelf.put(lobby, () => { recent = null })
+    shelf.put(lobby, catchUp.bytes, () => { recent = null })
   }
 
   function forget (): void {
@@ -229,7 +232,7 @@ export function createRoom (options: RoomOptions): Room {
       if (known === null || read.reset || found.job.epoch > known.job.epoch) {
         reposition(catchUp, read)
       } else {
-        catchUp.heard.push(...read.buffer)
+        for (const { message, frames } of read.buffer) catchUp.hear(message, frames)
         seatAll(catchUp, read.joiners)
       }
       if (reading === null && known !== null && !closed) keep(catchUp)
@@ -266,7 +269,7 @@ export function createRoom (options: RoomOptions): Room {
     seatAll(catchUp, read.joiners)
     for (const { message } of read.buffer) {
       if (message.epoch < job.epoch) continue // of the run before
-      catchUp.heard.push({ message, frames: advance(message) })
+      catchUp.hear(message, advance(message))
       // A gap began another read, which covers the rest.
       if (reading !== null || closed) return
     }

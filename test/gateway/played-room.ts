@@ -95,7 +95,7 @@ export function setUp (progressMs = 0, keepMs = 0) {
   let emptied = 0
   const room: Room = createRoom({
     engine,
-    shelf: createShelf({ keep_ms: keepMs, count_max: 1 }),
+    shelf: createShelf({ keep_ms: keepMs, count_max: 1, bytes_max: 1_000_000 }),
     tally,
     tenant_id: 'acme',
     job_id: 'j',
