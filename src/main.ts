@@ -4,7 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { createArchive } from './archive/archive.ts'
-import { archiveOptions, engineOptions, persisterSettings, sinkOf } from './config/engine-options.ts'
+import { archiveOptions, engineOptions, persisterSettings, sinkOf, tracesUrlOf } from './config/engine-options.ts'
 import { aliasesUsed, ConfigError, loadConfig, unknownSettings, type Environment } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { createEngine, type Engine } from './engine/engine.ts'
@@ -15,6 +15,8 @@ import { createProbes, type Probes } from './persister/probes.ts'
 import type { Sink } from './persister/sink.ts'
 import { createSupabaseSink } from './persister/supabase-sink.ts'
 import { HeadwayError } from './protocol/errors.ts'
+import type { Tracing } from './tracing/sdk.ts'
+import { spanFields } from './tracing/trace.ts'
 
 const REDIS_RETRY_MS = 1000
 const ERROR_DEPTH_MAX = 4
@@ -36,14 +38,16 @@ export interface RunningGateway {
 export async function runGateway (env: Environment, signal: AbortSignal): Promise<RunningGateway> {
   const config = loadConfig(env)
   const log = createLog(config.log_level, 'gateway')
+  const tracing = await traces(config, 'headway-gateway', log)
   if (sinkOf(config) !== 'none') log.info({ event: 'sink', sink: sinkOf(config) }, SINK_TOLD)
   tellOddSettings(env, log)
   const engine = createEngine({ ...engineOptions(config), log })
   const reads = archiveOptions(config)
-  const gateway = createGateway({ engine, config, archive: reads === null ? null : createArchive(reads), log })
+  const gateway = createGateway({ engine, config, archive: reads === null ? null : createArchive(reads), log, traced: tracing !== null })
   const stop = once(async () => {
     await gateway.stop()
     await engine.stop()
+    await tracing?.stop()
     log.info({ event: 'stopped' }, 'stopped')
   })
 
@@ -74,6 +78,7 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
   const config = loadConfig(env, ['HEADWAY_JWT_SECRET'])
   const sink = openSink(config)
   const log = createLog(config.log_level, 'persister')
+  const tracing = await traces(config, 'headway-persister', log)
   tellOddSettings(env, log)
   const engine = createEngine({ ...engineOptions(config), log })
   let persister: Persister | undefined
@@ -82,6 +87,7 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
     await persister?.stop()
     await probes?.stop()
     await engine.stop()
+    await tracing?.stop()
     log.info({ event: 'stopped' }, 'stopped')
   })
 
@@ -102,6 +108,16 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
 function tellOddSettings (env: Environment, log: Logger): void {
   for (const name of unknownSettings(env)) log.warn({ event: 'unknown_setting', name }, `${name} is no setting of Headway; see --help`)
   for (const sentence of aliasesUsed(env)) log.warn({ event: 'old_setting' }, sentence)
+}
+
+/** The SDK is loaded only when spans are wanted. */
+async function traces (config: Config, role: string, log: Logger): Promise<Tracing | null> {
+  const url = tracesUrlOf(config)
+  if (url === null) return null
+  const { startTracing } = await import('./tracing/sdk.ts')
+  const { host } = new URL(url)
+  log.info({ event: 'tracing', collector: host }, `spans go to ${host}`)
+  return startTracing({ url, service: config.otel_service_name || role, log })
 }
 
 /** Whoever asks, and however often: it is done one time. */
@@ -125,7 +141,7 @@ function openSink (config: Config): Sink {
 
 /** @param destination default: standard output */
 export function createLog (level: string, role: string, destination: DestinationStream = pino.destination(1)): Logger {
-  return pino({ level, base: { role, pid: process.pid }, serializers: { err: errorForLog } }, destination)
+  return pino({ level, base: { role, pid: process.pid }, serializers: { err: errorForLog }, mixin: spanFields }, destination)
 }
 
 function errorForLog (error: unknown): unknown {

@@ -17,11 +17,12 @@ const MAY_IMPORT: Record<string, { folders: string[], packages: string[], node: 
   protocol: { folders: [], packages: [], node: false },
   'protocol/schema': { folders: ['protocol'], packages: ['typebox'], node: false },
   config: { folders: [], packages: ['typebox'], node: true },
-  engine: { folders: ['protocol'], packages: ['ioredis', 'pino'], node: true },
-  gateway: { folders: ['engine', 'archive', 'protocol', 'protocol/schema'], packages: ['*'], node: true },
-  persister: { folders: ['engine', 'protocol'], packages: ['*'], node: true },
+  tracing: { folders: [], packages: ['*'], node: true },
+  engine: { folders: ['protocol', 'tracing'], packages: ['ioredis', 'pino'], node: true },
+  gateway: { folders: ['engine', 'archive', 'protocol', 'protocol/schema', 'tracing'], packages: ['*'], node: true },
+  persister: { folders: ['engine', 'protocol', 'tracing'], packages: ['*'], node: true },
   archive: { folders: ['protocol'], packages: ['*'], node: true },
-  worker: { folders: ['protocol', 'engine'], packages: ['ioredis', 'pino'], node: true },
+  worker: { folders: ['protocol', 'engine', 'tracing'], packages: ['ioredis', 'pino'], node: true },
   client: { folders: ['protocol'], packages: [], node: false },
   react: { folders: ['client', 'protocol'], packages: ['react'], node: false },
   element: { folders: ['client', 'protocol'], packages: [], node: false },
@@ -29,7 +30,7 @@ const MAY_IMPORT: Record<string, { folders: string[], packages: string[], node: 
   demo: { folders: ['archive', 'client', 'config', 'dashboard', 'engine', 'gateway', 'main', 'persister', 'protocol', 'worker'], packages: ['*'], node: true },
   doctor: { folders: ['config', 'engine', 'persister', 'protocol'], packages: ['*'], node: true },
   cli: { folders: ['*'], packages: ['*'], node: true },
-  main: { folders: ['config', 'engine', 'gateway', 'persister', 'archive', 'protocol'], packages: ['*'], node: true }
+  main: { folders: ['config', 'engine', 'gateway', 'persister', 'archive', 'protocol', 'tracing'], packages: ['*'], node: true }
 }
 
 /** Reported above the first, refused above the second. */

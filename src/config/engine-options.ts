@@ -8,6 +8,13 @@ export function sinkOf (config: Config): 'none' | 'supabase' | 'postgres' {
   return config.supabase_url === '' ? 'none' : 'supabase'
 }
 
+/** @returns where spans go; null = there are none */
+export function tracesUrlOf (config: Config): string | null {
+  const { otel_exporter_otlp_endpoint: base, otel_exporter_otlp_traces_endpoint: whole, otel_sdk_disabled: disabled } = config
+  if (disabled || (base === '' && whole === '')) return null
+  return whole !== '' ? whole : `${base.replace(/\/+$/, '')}/v1/traces`
+}
+
 /** @returns the options of createEngine, without its log */
 export function engineOptions (config: Config) {
   return {

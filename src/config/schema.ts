@@ -9,6 +9,8 @@ const DAY_MS = 86_400_000
 export const SCOPES = ['jobs:read', 'jobs:control', 'jobs:write'] as const
 export type Scope = typeof SCOPES[number]
 
+const HTTP_OR_NONE = /^(https?:\/\/.+)?$/
+
 const port = (value: number, description: string) => Type.Integer({ default: value, minimum: 0, maximum: 65_535, description })
 const text = (value: string, pattern: RegExp, rule: string, options: { description: string, secret?: true }) =>
   Type.Refine(Type.String({ default: value, ...options }), given => pattern.test(given), () => rule)
@@ -52,6 +54,15 @@ export const SETTINGS = Type.Object({
   HEADWAY_LOG_LEVEL: Type.Enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
     default: 'info', description: 'Least level that is logged.'
   }),
+
+  OTEL_EXPORTER_OTLP_ENDPOINT: text('', HTTP_OR_NONE, 'must begin with http:// or https://', {
+    description: 'Traces go to this collector (OTLP over HTTP, /v1/traces is added). Empty = no tracing. The SDK\'s other OTEL_ variables apply.'
+  }),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: text('', HTTP_OR_NONE, 'must begin with http:// or https://', {
+    description: 'The same as a whole address, instead.'
+  }),
+  OTEL_SERVICE_NAME: Type.String({ default: '', description: 'Name of this process in traces. Empty = headway-gateway or headway-persister.' }),
+  OTEL_SDK_DISABLED: Type.Boolean({ default: false, description: 'No tracing, whatever else is set.' }),
 
   HEADWAY_JWT_SECRET: Type.String({
     secret: true,

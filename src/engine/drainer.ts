@@ -1,6 +1,7 @@
 // Keeps partitions drained: woken by their streams, and by a sweep over all of them that also drives the timers.
 // Per partition one call at a time; any number of gateways may do the same at once.
 
+import { inSpan } from '../tracing/trace.ts'
 import type { Connections, Log } from './connections.ts'
 import { count, createDrained, type Drained } from './drained.ts'
 import { EVENTS_MAX, nextEventsMax } from './drain.ts'
@@ -47,7 +48,9 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
 
   async function once (partition: number): Promise<DrainResult> {
     const allowed = events_max[partition] as number
-    const result = await drain(partition, { events_max: allowed })
+    const result = await inSpan('headway.drain', () => drain(partition, { events_max: allowed }), ({ word, consumed, applied, elapsed_us }) => ({
+      'headway.partition': partition, 'headway.word': word, 'headway.entries': consumed, 'headway.applied': applied, 'headway.redis_us': elapsed_us
+    }))
     count(drained, result, Date.now())
     if (result.word === 'absent') {
       // It was there when this process started.

@@ -113,7 +113,7 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
     const id = typeof given.id === 'string' && given.id.length <= 128 ? given.id : null
     const done = run(session, given, id, onAuthenticated).catch((error: unknown) => {
       const known = toHeadwayError(error)
-      if (isFault(known)) log[known.temporary ? 'warn' : 'error']({ event: 'action_failed', code: known.code, err: error }, 'an action failed')
+      if (isFault(known)) log[known.temporary ? 'warn' : 'error']({ event: 'action_failed', code: known.code, err: error, correlation_id: id }, 'an action failed')
       session.fail(id, known, isId(given.job_id) ? given.job_id : undefined)
     })
     if (given.action === 'authenticate') authenticating.set(session, done.finally(() => authenticating.delete(session)))

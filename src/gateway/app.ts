@@ -27,11 +27,13 @@ import { registerHealthRoutes } from './routes/health.ts'
 import { registerMetricsRoute } from './routes/metrics.ts'
 import { registerJobRoutes } from './routes/jobs.ts'
 import { registerTicketRoute } from './routes/tickets.ts'
+import { correlationOf } from './routes/replies.ts'
 import { registerWorkerRoutes } from './routes/worker-calls.ts'
 import type { GatewaySettings } from './settings.ts'
 import type { Sockets } from './sockets.ts'
 import { countOne, type Tally } from './tally.ts'
 import type { Tickets } from './tickets.ts'
+import { traceRequests } from './trace-requests.ts'
 
 /** Node's own 60 and 300 s let slow senders hold connections. */
 const HEADERS_MS_MAX = 10_000
@@ -58,11 +60,14 @@ export interface AppOptions {
   tickets: Tickets
   /** Null = no dashboard. */
   page: Page | null
+  /** Requests get spans. */
+  traced: boolean
 }
 
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   const { engine, config, auth, origins, hub, join, archive, sockets, tickets, page } = options
   const app = bareApp(config, options.log)
+  if (options.traced) traceRequests(app)
   app.addHook('onResponse', async ({ routeOptions: { url = 'none' } }, { statusCode }) => countOne(options.tally.answered, `${url} ${statusCode}`))
   await registerOpenApi(app)
   const refuseOthers = refuseOtherMethods(app)
@@ -127,7 +132,8 @@ function bareApp (config: GatewaySettings, log: FastifyBaseLogger): FastifyInsta
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions: { url }, id } = request
     const duration = Math.round(reply.elapsedTime)
-    log.debug({ event: 'http_request', req_id: id, method, route: url, status: reply.statusCode, duration_ms: duration }, 'a request was answered')
+    const of = { req_id: id, correlation_id: correlationOf(request), method, route: url }
+    log.debug({ event: 'http_request', ...of, status: reply.statusCode, duration_ms: duration }, 'a request was answered')
   })
   return app
 }

@@ -29,6 +29,8 @@ export interface GatewayOptions {
   /** Where jobs are read that have left Redis; absent = nowhere. */
   archive?: Archive | null
   log: Logger
+  /** Requests get spans. Default false. */
+  traced?: boolean
 }
 
 export interface Gateway {
@@ -38,7 +40,7 @@ export interface Gateway {
   stop: () => Promise<void>
 }
 
-export function createGateway ({ engine, config, archive = null, log }: GatewayOptions): Gateway {
+export function createGateway ({ engine, config, archive = null, log, traced = false }: GatewayOptions): Gateway {
   const auth = createAuth({ ...config, keep_user_tokens: archive?.asks_as_user === true })
   const origins = createOriginPolicy(config.allowed_origins)
   const reach = createReach(engine)
@@ -69,7 +71,7 @@ export function createGateway ({ engine, config, archive = null, log }: GatewayO
     const internal = buildInternalApp({ config, log: log as FastifyBaseLogger, health, metrics })
     const parts = { engine: reach, hub, join, archive }
     const app = await buildApp({
-      ...parts, config, log: log as FastifyBaseLogger, auth, origins, sockets, health, metrics, tally, tickets, page
+      ...parts, config, log: log as FastifyBaseLogger, auth, origins, sockets, health, metrics, tally, tickets, page, traced
     })
     await health.start()
     hub.start()

@@ -1,6 +1,7 @@
 // Every refusal over HTTP: RFC 9457 problem+json with the stable code of protocol/errors.ts.
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { correlationOf } from './routes/replies.ts'
 import { type ErrorCode, ERRORS, HeadwayError } from '../protocol/errors.ts'
 
 /** Seconds; a browser or worker that obeys it adds its own jitter. */
@@ -71,7 +72,8 @@ export function sendProblem (reply: FastifyReply, error: HeadwayError, extra: ob
 export function answerError (error: unknown, request: FastifyRequest, reply: FastifyReply, extra: object = {}): FastifyReply {
   const known = toHeadwayError(error)
   if (isFault(known)) {
-    const fields = { event: 'request_failed', code: known.code, err: error, method: request.method, route: request.routeOptions.url }
+    const { method, routeOptions: { url: route } } = request
+    const fields = { event: 'request_failed', code: known.code, err: error, method, route, correlation_id: correlationOf(request) }
     request.log[known.temporary ? 'warn' : 'error'](fields, 'a request failed')
   }
   return sendProblem(reply, known, extra)

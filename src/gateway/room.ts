@@ -12,7 +12,9 @@ import type { FeedMessage, JobRead } from '../engine/engine.ts'
 import { type Cursor, formatCursor } from '../protocol/cursor.ts'
 import type { Registration, StoredJob } from '../protocol/job.ts'
 import { HeadwayError } from '../protocol/errors.ts'
+import type { LoggedEvent } from '../protocol/logged-event.ts'
 import { isTerminal } from '../protocol/states.ts'
+import { isTraced, traceStep } from '../tracing/trace.ts'
 import { createAudience } from './audience.ts'
 import { CatchUp } from './catch-up.ts'
 import { encodeUpdate } from './encode.ts'
@@ -178,7 +180,10 @@ export function createRoom (options: RoomOptions): Room {
     audience.precede(message.events)
     moveTo(known, message.job, registration)
     for (const seat of audience.live) if (message.job.rev > seat.covered_rev) audience.tell(seat, frames)
-    if (audience.live.size > 0) tellAge(tally, message.events[0]?.ts ?? message.job.updated_at)
+    if (audience.live.size > 0) {
+      tellAge(tally, message.events[0]?.ts ?? message.job.updated_at)
+      traceTold(message.events, audience.live.size)
+    }
     if (isTerminal(message.job.state)) audience.clear()
     else audience.hold(due, items)
     return frames
@@ -376,6 +381,12 @@ export function createRoom (options: RoomOptions): Room {
   }
 
   return { join, recheck, peek: () => known, close }
+}
+
+/** In the trace of each event that came with one; once a room and message, never once a socket. */
+function traceTold (events: readonly LoggedEvent[], watchers: number): void {
+  if (!events.some(({ cid }) => isTraced(cid))) return
+  traceStep(events.map(({ cid }) => cid), { name: 'headway.tell', attributes: { 'headway.watchers': watchers }, started_at: Date.now() })
 }
 
 function isOlder (one: Position, than: Position): boolean {

@@ -52,10 +52,10 @@ export function createDeliver ({ sink, settings, log, meters, stop }: DeliverPar
     }
   }
 
-  async function waitFor (fault: SinkError, rows: number): Promise<void> {
+  async function waitFor (fault: SinkError, rows: number, cid: string | undefined): Promise<void> {
     const mend = fault.fault === 'configuration'
     const ms = mend ? settings.configuration_retry_ms : backoff.next()
-    const fields = { event: mend ? 'sink_misconfigured' : 'sink_retry', sink: sink.name, code: fault.code, status: fault.status, rows, wait_ms: ms }
+    const fields = { event: mend ? 'sink_misconfigured' : 'sink_retry', sink: sink.name, code: fault.code, status: fault.status, rows, correlation_id: cid, wait_ms: ms }
     if (mend) log.error(fields, `the sink cannot be written to until this is mended: ${fault.message}`)
     else log.warn(fields, `the sink did not take a batch, trying again: ${fault.message}`)
     meters.failing(fault.fault)
@@ -87,7 +87,7 @@ export function createDeliver ({ sink, settings, log, meters, stop }: DeliverPar
       }
       // One row is never too large by itself: something in between allows next to nothing.
       const tooSmall = fault.fault === 'shrink'
-      await waitFor(tooSmall ? new SinkError('configuration', `a single row is refused as too large: ${fault.message}`, fault) : fault, rows)
+      await waitFor(tooSmall ? new SinkError('configuration', `a single row is refused as too large: ${fault.message}`, fault) : fault, rows, batch.events[0]?.correlation_id)
     }
   }
 
@@ -97,7 +97,7 @@ export function createDeliver ({ sink, settings, log, meters, stop }: DeliverPar
       const stored = await send(batch, sum)
       if (stored || sum.poison.length < ALL_POISON) return sum
       const { code, detail } = sum.poison[0] as Poison
-      await waitFor(new SinkError('configuration', `every row of a batch is refused, so it is not the rows: ${detail}`, { code }), sum.poison.length)
+      await waitFor(new SinkError('configuration', `every row of a batch is refused, so it is not the rows: ${detail}`, { code }), sum.poison.length, batch.events[0]?.correlation_id)
     }
   }
 }

@@ -3,6 +3,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DirtyJob, Log, Outbox, OutboxEntry, OutboxRead } from '../engine/engine.ts'
+import { traceStep } from '../tracing/trace.ts'
 import { oldestOf, tellBacklog } from './backlog.ts'
 import { createBatch, type BatchBounds, type BatchBuilder } from './batch.ts'
 import { batchOf, type Deliver, type Delivered, type Poison } from './deliver.ts'
@@ -12,7 +13,7 @@ import type { Rebuild } from './rebuild.ts'
 import { createRegistrations, type Registrations } from './registrations.ts'
 import { jobRow, truncatedRow } from './rows.ts'
 import type { PersisterSettings } from './settings.ts'
-import type { EventRow } from './sink.ts'
+import type { Batch, EventRow } from './sink.ts'
 
 export interface LaneParams {
   outbox: Outbox
@@ -94,7 +95,8 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
     for (const { row, code, detail } of poison) {
       const [tenant, id] = row.kind === 'job' ? [row.row.tenant_id, row.row.id] : [row.row.tenant_id, row.row.job_id]
       const place = row.kind === 'event' ? `${row.row.epoch}.${row.row.seq}` : row.kind === 'item' ? `item ${row.row.id}` : `rev ${row.row.rev}`
-      log.error({ event: 'sink_refused_row', kind: row.kind, code, tenant, job: id }, `a row was refused for good and is among the dead letters: ${detail}`)
+      const cid = row.kind === 'event' ? row.row.correlation_id : undefined
+      log.error({ event: 'sink_refused_row', kind: row.kind, code, tenant_id: tenant, job_id: id, correlation_id: cid }, `a row was refused for good and is among the dead letters: ${detail}`)
       const data = JSON.stringify(row.row).slice(0, 16_384)
       await outbox.deadLetter(tenant, id, { entry: place, code: 'sink_refused', detail: `${code}: ${detail}`, type: `sink.${row.kind}`, data })
       if (row.kind === 'event') await deliver(batchOf([{ kind: 'event', row: standIn(row.row) }]))
@@ -115,7 +117,10 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
     const moving = taken.filter(({ read, to }) => to !== read.from)
     if (moving.length === 0) return { more: false, dirty }
     const started = performance.now()
-    const delivered = await deliver(batch.build())
+    const startedAt = Date.now()
+    const built = batch.build()
+    const delivered = await deliver(built)
+    tracePersisted(built, startedAt)
     await bury(delivered.poison)
     account(delivered, 0)
     await Promise.all(moving.map(async ({ partition, read, to, bytes }) => {
@@ -141,7 +146,10 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
       }
     }
     if (written.length === 0) return false
-    const delivered = await deliver(batch.build())
+    const startedAt = Date.now()
+    const built = batch.build()
+    const delivered = await deliver(built)
+    tracePersisted(built, startedAt)
     await bury(delivered.poison)
     account(delivered, truncated)
     let clean = 0
@@ -191,6 +199,12 @@ function addDirty (batch: BatchBuilder, { found }: DirtyJob): boolean {
   if (lost) batch.addRow(truncatedRow(job, firstSeq, oldest - 1, job.updated_at, 'outbox_full'))
   for (const event of events) batch.addEvent(event, job, registration.item_kind)
   return lost
+}
+
+/** In the trace of each event that came with one. */
+function tracePersisted ({ jobs, items, events }: Batch, startedAt: number): void {
+  const attributes = { 'headway.jobs': jobs.length, 'headway.items': items.length, 'headway.events': events.length }
+  traceStep(events.map(({ correlation_id: cid }) => cid), { name: 'headway.persist', attributes, started_at: startedAt })
 }
 
 /** In the place of an event that the sink refuses. */

@@ -11,6 +11,7 @@ import { ENTRY_BYTES_MAX, ENTRY_EVENTS_MAX } from '../protocol/limits.ts'
 import { BATCH_FORMAT, packEvent } from '../protocol/pack.ts'
 import { partitionOf } from '../protocol/partition.ts'
 import type { WorkerEvent } from '../protocol/worker-events.ts'
+import { endSpan, originOf, type Span, SpanKind, startSpan, traceparentOf } from '../tracing/trace.ts'
 
 export interface BatcherParams {
   /** Resolves when the batch is stored. Called for one batch of a partition at a time. */
@@ -49,6 +50,8 @@ interface Batch {
   events: number
   last: WorkerEvent
   stored: Deferred
+  /** From its first event until it is stored. */
+  span: Span
 }
 
 interface Queue {
@@ -70,6 +73,17 @@ function deferred (): Deferred {
   const promise = new Promise<void>((_resolve, _reject) => { [resolve, reject] = [_resolve, _reject] })
   promise.catch(() => {})
   return { promise, resolve, reject }
+}
+
+/** In the trace of the first event that has one. */
+function startSend ({ cid }: WorkerEvent, partition: number): Span {
+  return startSpan('headway.send', { kind: SpanKind.PRODUCER, attributes: { 'headway.partition': partition }, parent: originOf(cid) })
+}
+
+/** An event without a correlation id goes on in the trace of its batch. */
+function inTraceOf (span: Span, event: WorkerEvent): WorkerEvent {
+  const cid = event.cid ?? traceparentOf(span)
+  return cid === event.cid ? event : { ...event, cid }
 }
 
 /** About what a waiting call costs besides its text. */
@@ -94,16 +108,20 @@ export function createBatcher (params: BatcherParams): Batcher {
     return queue
   }
 
-  function place (event: WorkerEvent): Promise<void> {
-    const queue = queueOf(event)
+  function place (given: WorkerEvent): Promise<void> {
+    const queue = queueOf(given)
+    let span = queue.open?.span ?? startSend(given, queue.partition)
+    let event = inTraceOf(span, given)
     let line = packEvent(event, queue.open?.last)
     let bytes = Buffer.byteLength(line) + 1
     if (queue.open !== null && queue.open.bytes + bytes > ENTRY_BYTES_MAX) {
       seal(queue)
+      span = startSend(given, queue.partition)
+      event = inTraceOf(span, given)
       line = packEvent(event)
       bytes = Buffer.byteLength(line) + 1
     }
-    const batch = queue.open ?? begin(queue, event)
+    const batch = queue.open ?? begin(queue, event, span)
     batch.text += '\n' + line
     batch.bytes += bytes
     batch.last = event
@@ -112,9 +130,9 @@ export function createBatcher (params: BatcherParams): Batcher {
     return batch.stored.promise
   }
 
-  function begin (queue: Queue, event: WorkerEvent): Batch {
+  function begin (queue: Queue, event: WorkerEvent, span: Span): Batch {
     const stored = deferred()
-    queue.open = { text: BATCH_FORMAT, bytes: BATCH_FORMAT.length, events: 0, last: event, stored }
+    queue.open = { text: BATCH_FORMAT, bytes: BATCH_FORMAT.length, events: 0, last: event, stored, span }
     queue.newest = stored.promise
     queue.timer = setTimeout(() => {
       queue.timer = undefined
@@ -148,8 +166,10 @@ export function createBatcher (params: BatcherParams): Batcher {
     try {
       await send(queue.partition, batch.text)
       batch.stored.resolve()
+      endSpan(batch.span, { 'headway.events': batch.events })
     } catch (error) {
       batch.stored.reject(error)
+      endSpan(batch.span, { 'headway.events': batch.events }, error)
     }
     bufferedBytes -= batch.bytes - BATCH_FORMAT.length
     queue.sending = false

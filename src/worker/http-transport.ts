@@ -14,6 +14,7 @@ import { EVENTS_PER_POST_MAX } from '../protocol/limits.ts'
 import type { JobView } from '../protocol/messages.ts'
 import { packEvent } from '../protocol/pack.ts'
 import type { WorkerEvent } from '../protocol/worker-events.ts'
+import { endSpan, headersOf, originOf, SpanKind, startSpan } from '../tracing/trace.ts'
 import type { Transport } from './transport.ts'
 
 /** Asked before every request, so that it may give a fresh one. */
@@ -92,9 +93,12 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
   /** Every call of the batch is settled at the end. */
   async function deliver (lane: Lane, batch: Waiting[]): Promise<void> {
     let left = batch
+    const attributes = { 'headway.events': batch.length }
+    const span = startSpan('headway.send', { kind: SpanKind.CLIENT, attributes, parent: originOf(batch[0]?.event.cid) })
+    const traced = headersOf(span)
     try {
       while (left.length > 0) {
-        const { rejected } = await post(lane.tenant, left)
+        const { rejected } = await post(lane.tenant, left, traced)
         const refusals = new Map(rejected.map(one => [one.index, one]))
         const again: Waiting[] = []
         for (const [index, one] of left.entries()) {
@@ -105,8 +109,10 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
         left = again
         if (left.length > 0) await delay(RETRY_MS.min, undefined, { signal: closing.signal })
       }
+      endSpan(span)
     } catch (error) {
       for (const one of left) settle(one, error)
+      endSpan(span, {}, error)
     }
   }
 
@@ -117,9 +123,9 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
   }
 
   /** Sent until it is answered. @throws HeadwayError when a repeat would be refused too */
-  async function post (tenant: string, batch: Waiting[]): Promise<Answer> {
+  async function post (tenant: string, batch: Waiting[], traced: Record<string, string>): Promise<Answer> {
     const body = JSON.stringify(batch.map(({ event: { tenant: _, ...event } }) => event))
-    const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
+    const headers = { ...traced, 'content-type': 'application/json', 'idempotency-key': randomUUID() }
     for (let tries = 0; ; tries++) {
       let waitMs = Math.random() * Math.min(RETRY_MS.max, RETRY_MS.min * 2 ** Math.min(tries, 10))
       try {

@@ -11,6 +11,7 @@
 import type { JobView } from '../protocol/messages.ts'
 import type { JobState } from '../protocol/states.ts'
 import type { HeartbeatData, ItemData, ProgressData, RegisterData, Timestamp, WorkerEvent } from '../protocol/worker-events.ts'
+import { traceparentOf } from '../tracing/trace.ts'
 import type { WorkerJob } from './job.ts'
 import { Live } from './live.ts'
 import type { ProgressHandler, StateChangeHandler } from './live.ts'
@@ -181,7 +182,9 @@ export class ProgressMonitor {
   }
 
   #send (event: WorkerEvent): Promise<void> {
-    const stored = this.#transport.send(event)
+    // Of the span that the caller is in, if it traces: so the event goes on in that trace.
+    const cid = event.cid ?? traceparentOf()
+    const stored = this.#transport.send(cid === undefined ? event : { ...event, cid })
     stored.catch(() => {}) // a caller that does not await must not end the process
     this.#live.said(event, stored)
     return stored

@@ -2,6 +2,7 @@
 
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isId } from '../../protocol/ids.ts'
+import { traceparentOf } from '../../tracing/trace.ts'
 
 /** Where the state of a job can be read. */
 export function statusUrl (jobId: string): string {
@@ -14,8 +15,8 @@ export function sendUnconfirmed (reply: FastifyReply, jobId: string, extra: Reco
     .send({ job_id: jobId, effect: 'unconfirmed', status_url: statusUrl(jobId), ...extra })
 }
 
-/** @returns the client's X-Correlation-Id when it is an identifier, else absent: then one is made from epoch and seq */
+/** @returns the client's X-Correlation-Id when it is an identifier, else that of a traced request; absent = made from epoch and seq */
 export function correlationOf (request: FastifyRequest): string | undefined {
   const given = request.headers['x-correlation-id']
-  return isId(given) ? given : undefined
+  return isId(given) ? given : traceparentOf(request.span ?? undefined)
 }
