@@ -29,6 +29,7 @@ const demo = await startDemo({
   host: '127.0.0.1',
   port: 18_765,
   jwt_secret: null,
+  supabase: false,
   sample: { folder: join(ROOT, 'node_modules/typescript/lib'), files_max: 5, quality: 4, size_limit_bytes: 65_536, time_limit_ms: 5_000 },
   headway: join(ROOT, 'src/cli/headway.ts'),
   signToken: (secret, tenant) => token(secret, tenant),

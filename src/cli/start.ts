@@ -24,16 +24,18 @@ const OPTIONS = {
   'time-limit': { type: 'string', default: '500' },
   port: { type: 'string', default: process.env.WEBSOCKET_PORT ?? '8765' },
   data: { type: 'string', default: resolve(PROJECT, '.headway') },
+  'no-supabase': { type: 'boolean', default: false },
   host: { type: 'string', default: process.env.WEBSOCKET_HOST ?? '127.0.0.1' }
 } as const
 
 export const command: Command = {
-  summary: 'the demo: a private Redis, two gateways, a sample job, the dashboard',
+  summary: 'the demo: a private Redis, a local Supabase, two gateways, a sample job, the dashboard',
 
   help: () => `npm start -- [options], or headway start [options]
 
-Starts a private Redis (unless REDIS_URL is set), two gateways and a sample worker that compresses files,
-an item a file, and prints the address of the dashboard. Ctrl-C stops all of it. 
+Starts a private Redis (unless REDIS_URL is set), a local Supabase (Postgres and PostgREST, empty at each start) with a
+persister, two gateways and a sample worker that compresses files, an item a file. Prints the address of the dashboard.
+Ctrl-C stops all of it.
 
   --input <folder>      files of the sample job, all below it [node_modules]
   --files <n>           at most this many, evenly spread [3000]
@@ -42,7 +44,8 @@ an item a file, and prints the address of the dashboard. Ctrl-C stops all of it.
   --time-limit <ms>     an attempt that takes longer fails, and is tried again with less effort [500]
   --port <n>            of the first gateway; the second takes the next [WEBSOCKET_PORT or 8765]
   --host <address>      that the gateways listen on [WEBSOCKET_HOST or 127.0.0.1]
-  --data <folder>       for data, logs and the secret [.headway]`,
+  --data <folder>       for data, logs and the secret [.headway]
+  --no-supabase         without a database: jobs are gone five minutes after their end`,
 
   async run (args) {
     const stop = new AbortController()
@@ -61,6 +64,7 @@ an item a file, and prints the address of the dashboard. Ctrl-C stops all of it.
         host: values.host,
         port: wholeNumber('port', values.port, 1, 65_534),
         jwt_secret: process.env.HEADWAY_JWT_SECRET || null,
+        supabase: !values['no-supabase'],
         sample: {
           folder: resolve(BASE, values.input),
           files_max: wholeNumber('files', values.files, 1, 100_000),

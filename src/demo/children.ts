@@ -18,6 +18,12 @@ export interface ChildOptions {
   log_file: string
   /** Written to its standard input, then closed; absent = empty. */
   input?: string
+  cwd?: string
+  /** Another user, when this one is root. */
+  uid?: number
+  gid?: number
+  /** What ends it in good order; absent = SIGTERM. */
+  stop_signal?: NodeJS.Signals
   /** An IPC channel to the child, for `send` and `on('message')`. */
   ipc?: boolean
 }
@@ -27,7 +33,7 @@ export interface Child {
   readonly process: ChildProcess
   /** Resolves when it has ended: how, in words such as `code 1` or `signal SIGKILL`. Never rejects. */
   readonly ended: Promise<string>
-  /** SIGTERM, then SIGKILL; resolves when it has ended. */
+  /** SIGTERM or what it wants, then SIGKILL; resolves when it has ended. */
   stop (): Promise<void>
 }
 
@@ -57,7 +63,7 @@ export function createChildren (): Children {
       child.once('error', error => { resolve(error.message) })
       child.once('close', (code, signal) => { resolve(signal === null ? `code ${code}` : `signal ${signal}`) })
     })
-    const entry: Child = { name: options.name, process: child, ended, stop: () => terminate(child, ended) }
+    const entry: Child = { name: options.name, process: child, ended, stop: () => terminate(child, ended, options.stop_signal) }
     running.add(entry)
     void ended.then(() => {
       running.delete(entry)
@@ -80,7 +86,11 @@ export function createChildren (): Children {
 }
 
 function launch (options: ChildOptions, log: WriteStream): ChildProcess {
+  const { cwd, uid, gid } = options
+  const account = uid === undefined || gid === undefined ? {} : { uid, gid }
   const child = spawn(options.command, options.args, {
+    ...(cwd === undefined ? {} : { cwd }),
+    ...account,
     stdio: options.ipc === true ? ['pipe', 'pipe', 'pipe', 'ipc'] : ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...options.env },
     detached: true
@@ -92,8 +102,8 @@ function launch (options: ChildOptions, log: WriteStream): ChildProcess {
   return child
 }
 
-async function terminate (child: ChildProcess, ended: Promise<string>): Promise<void> {
-  signalGroup(child, 'SIGTERM')
+async function terminate (child: ChildProcess, ended: Promise<string>, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  signalGroup(child, signal)
   const timer = setTimeout(() => { signalGroup(child, 'SIGKILL') }, KILL_AFTER_MS)
   await ended
   clearTimeout(timer)

@@ -3,12 +3,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Child, Children } from './children.ts'
 import { DemoError } from './demo-error.ts'
+import { keepRunning } from './kept-child.ts'
 
 const READY_WITHIN_MS = 20_000
 const POLL_MS = 100
-const RESTART_AFTER_MS = 1000
-/** Then it is not an accident any more. */
-const RESTARTS_MAX = 20
 
 export interface DemoGatewayOptions {
   headway: string
@@ -16,6 +14,8 @@ export interface DemoGatewayOptions {
   port: number
   redis_url: string
   jwt_secret: string
+  /** More of its environment. */
+  env: Record<string, string>
   log_file: string
   children: Children
   say: (line: string) => void
@@ -32,11 +32,15 @@ export interface DemoGateway { port: number }
 export async function startDemoGateway (options: DemoGatewayOptions): Promise<DemoGateway> {
   const child = launch(options)
   await ready(child, options)
-  keep(child, options, RESTARTS_MAX)
-  return { port: options.port }
+  const { port, log_file: file, say, stopping } = options
+  keepRunning({
+    child, launch: () => launch(options), title: `Gateway ${port}`, meanwhile: 'the other goes on', log_file: file, say, stopping
+  })
+  return { port }
 }
 
-function launch ({ headway, host, port, redis_url: redisUrl, jwt_secret: secret, log_file: file, children }: DemoGatewayOptions): Child {
+function launch (options: DemoGatewayOptions): Child {
+  const { headway, host, port, redis_url: redisUrl, jwt_secret: secret, env, log_file: file, children } = options
   return children.start({
     name: `gateway ${port}`,
     command: process.execPath,
@@ -48,7 +52,8 @@ function launch ({ headway, host, port, redis_url: redisUrl, jwt_secret: secret,
       HEADWAY_INTERNAL_HOST: '127.0.0.1',
       HEADWAY_INTERNAL_PORT: '0',
       HEADWAY_JWT_SECRET: secret,
-      HEADWAY_DRAIN_WINDOW_MS: '0'
+      HEADWAY_DRAIN_WINDOW_MS: '0',
+      ...env
     },
     log_file: file
   })
@@ -64,14 +69,4 @@ async function ready (child: Child, { host, port, log_file: file }: DemoGatewayO
     await delay(POLL_MS)
   }
   throw new DemoError(`gateway ${port} did not get ready within ${READY_WITHIN_MS} ms; its words are in ${file}`)
-}
-
-function keep (child: Child, options: DemoGatewayOptions, restartsLeft: number): void {
-  void child.ended.then(async how => {
-    if (options.stopping()) return
-    if (restartsLeft === 0) return options.say(`Gateway ${options.port} ended with ${how} once more and stays down; see ${options.log_file}`)
-    options.say(`Gateway ${options.port} ended with ${how}; the other goes on, this one starts again`)
-    await delay(RESTART_AFTER_MS)
-    if (!options.stopping()) keep(launch(options), options, restartsLeft - 1)
-  })
 }

@@ -1,7 +1,8 @@
 // Ports that nobody listens on. Another process may take one between the look and the use: who starts the server
 // behind it must be ready to hear that it is taken.
 
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:net'
 import { DemoError } from './demo-error.ts'
 
 /** Ports looked at above the wanted one. */
@@ -22,6 +23,17 @@ export function anyFreePort (host: string): Promise<number> {
 export async function freePortFrom (host: string, wanted: number, taken: ReadonlySet<number>): Promise<number> {
   for (let port = wanted; port < wanted + TRIES && port < 65536; port++) {
     if (!taken.has(port) && await tryPort(host, port) !== null) return port
+  }
+  throw new DemoError(`no free port from ${wanted} to ${wanted + TRIES - 1} on ${host}`)
+}
+
+/** Listens on `wanted`, or the next one above it that is free: nobody can take it in between. */
+export async function listenFrom (server: Server, host: string, wanted: number): Promise<void> {
+  for (let port = wanted; port < wanted + TRIES; port++) {
+    server.listen({ host, port, exclusive: true })
+    const problem = await once(server, 'listening').then(() => null, (error: NodeJS.ErrnoException) => error)
+    if (problem === null) return
+    if (problem.code !== 'EADDRINUSE') throw problem
   }
   throw new DemoError(`no free port from ${wanted} to ${wanted + TRIES - 1} on ${host}`)
 }

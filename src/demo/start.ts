@@ -1,11 +1,13 @@
-// What `npm start` does: a Redis unless one is given, two gateways, a sample worker, and an address to open. Everything
-// it starts is a child that ends with it.
+// What `npm start` does: a Redis unless one is given, a local Supabase and a persister into it, two gateways, a sample worker, and an
+// address to open. Everything it starts is a child that ends with it.
 
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createChildren, type Child } from './children.ts'
 import { DemoError } from './demo-error.ts'
+import { startDemoPersister } from './demo-persister.ts'
+import { startDemoSupabase, type DemoSupabase } from './demo-supabase.ts'
 import { freePortFrom } from './free-port.ts'
 import { startDemoGateway, type DemoGateway } from './demo-gateway.ts'
 import { holdFolder, type OnlyOnce } from './only-once.ts'
@@ -30,6 +32,8 @@ export interface DemoOptions {
   port: number
   /** Null = made, and kept for the next run. */
   jwt_secret: string | null
+  /** Whether ended jobs go into a local Supabase. */
+  supabase: boolean
   sample: Pick<SampleWorkerOptions, 'folder' | 'files_max' | 'quality' | 'size_limit_bytes' | 'time_limit_ms'>
   /** File to run with `gateway` for a gateway. */
   headway: string
@@ -58,14 +62,21 @@ export async function startDemo (options: DemoOptions): Promise<Demo> {
   if ('taken' in hold) throw new DemoError(`Headway runs here already: ${hold.taken}`)
   const children = createChildren()
   let worker: Child | null = null
+  let supabase: DemoSupabase | null = null
   let stopped: Promise<void> | null = null
+  const over = new AbortController()
 
   options.signal.addEventListener('abort', () => { void stop() })
   try {
-    const redisUrl = options.redis_url ?? await redis()
     const secret = options.jwt_secret ?? keptSecret(join(folder, SECRET_FILE))
+    // Both to their end, however the other one goes: nothing may start after everything was stopped.
+    const [store, project] = await Promise.allSettled([options.redis_url ?? redis(), options.supabase ? localSupabase(secret) : null])
+    if (project.status === 'fulfilled') supabase = project.value
+    for (const one of [store, project]) if (one.status === 'rejected') throw one.reason
+    const redisUrl = (store as PromiseFulfilledResult<string>).value
     const gateways = await startGateways(redisUrl, secret)
     const address = `http://localhost:${gateways[0]?.port}/#token=${await options.signToken(secret, TENANT)}`
+    if (supabase !== null) persist(redisUrl, supabase)
     hold.announce(address)
     say(`\n  Dashboard  ${address}\n`)
     runSample(redisUrl)
@@ -99,6 +110,7 @@ export async function startDemo (options: DemoOptions): Promise<Demo> {
       port,
       redis_url: redisUrl,
       jwt_secret: secret,
+      env: supabase?.env ?? {},
       log_file: join(folder, `gateway-${port}.log`),
       children,
       say,
@@ -106,6 +118,16 @@ export async function startDemo (options: DemoOptions): Promise<Demo> {
     })))
     say(`Gateways   ${ports.map(port => `http://localhost:${port}`).join(' and ')}`)
     return gateways
+  }
+
+  function localSupabase (secret: string): Promise<DemoSupabase | null> {
+    return startDemoSupabase({ folder, jwt_secret: secret, tenant: TENANT, children, say, signal: over.signal })
+  }
+
+  function persist (redisUrl: string, { env }: DemoSupabase): void {
+    const { headway } = options
+    const log = join(folder, 'persister.log')
+    startDemoPersister({ headway, env: { REDIS_URL: redisUrl, ...env }, log_file: log, children, say, stopping: () => stopped !== null })
   }
 
   function runSample (redisUrl: string): void {
@@ -132,7 +154,11 @@ export async function startDemo (options: DemoOptions): Promise<Demo> {
   }
 
   function stop (): Promise<void> {
-    stopped ??= children.stop().finally(() => { (hold as OnlyOnce).release() })
+    over.abort()
+    stopped ??= children.stop().finally(() => {
+      supabase?.close()
+      ;(hold as OnlyOnce).release()
+    })
     return stopped
   }
 }

@@ -36,6 +36,19 @@ t.test('a socket: from the address and by subscribing, one snapshot of the end; 
   client.socket.close()
 })
 
+t.test('of many items the newest fifty, and how many there are', async t => {
+  const { url, engine, persist, gone } = await house.gateway(t)
+  await engine.append([{ type: 'job.register', tenant: 'acme', job: 'many', data: { items_total: 120, state: 'running', auto_complete: true } }])
+  for (let n = 0; n < 120; n += 40) await engine.append(Array.from({ length: 40 }, (_, m) => item('many', `i${n + m}`, 'completed')))
+  await persist()
+  await gone('many')
+  const client = await new Client(`${url}/v1/ws?job_id=many&token=${token}`).open()
+  const { data } = await client.of('job.snapshot')
+  t.equal(data['items_seen'], 120)
+  t.same((data['items'] as { id: string }[]).map(({ id }) => id), Array.from({ length: 50 }, (_, n) => `i${119 - n}`))
+  client.socket.close()
+})
+
 t.test('with a cursor: at the end nothing, before it a snapshot that takes its place', async t => {
   const { url } = await house.gateway(t)
   const { data } = await (await new Client(`${url}/v1/ws?job_id=over&token=${token}`).open()).of('job.snapshot')

@@ -51,17 +51,17 @@ if not redis.call('INFO', 'replication'):find('master_replid:' .. stored_meta[3]
 -- #include lib/state.lua
 
 -- A function costs at every call of the script that makes it. So what few calls need is made when its name is first
--- asked for, in two steps: here all that is rare, in it by the first call what is rarer still.
+-- asked for, in steps: what a full log needs; what any update of an item may need; all that is rare; in it by the first call what
+-- is rarer still.
 local function make_rare(_, name)
   setmetatable(R, nil)
--- #include lib/text.lua
--- #include lib/counters.lua
 -- #include lib/any_due.lua
 -- #include lib/moves.lua
 -- #include lib/read_any.lua
--- #include lib/item.lua
 -- #include lib/refused.lua
+  if not R.trim_log then
 -- #include lib/trim.lua
+  end
   function R.parse_flat(fields)
 -- #include lib/flat/json.lua
 -- #include lib/flat/time.lua
@@ -88,7 +88,18 @@ local function make_rare(_, name)
   end
   return R[name]
 end
-setmetatable(R, { __index = make_rare })
+local function make_item(_, name)
+  if name == 'trim_log' then
+-- #include lib/trim.lua
+    return R.trim_log
+  end
+  setmetatable(R, { __index = make_rare })
+-- #include lib/text.lua
+-- #include lib/counters.lua
+-- #include lib/item.lua
+  return R[name]
+end
+setmetatable(R, { __index = make_item })
 
 -- #include lib/job.lua
 -- #include lib/pace.lua

@@ -44,24 +44,8 @@ function R.control_at(h)
   return h[H_CONTROL]:match('^([^,]*),[^,]*,([^,]*)')
 end
 
--- The nth duration from the oldest: of those stored before this call, then of this call's own.
-function R.oldest_duration(job, pace)
-  if not pace[P_STORED] then
-    pace[P_STORED] = {}
-    for one in (job[J_VALUES][2] or ''):gmatch('[^,]+') do pace[P_STORED][#pace[P_STORED] + 1] = one end
-  end
-  pace[P_DROPPED] = pace[P_DROPPED] + 1
-  return pace[P_STORED][pace[P_DROPPED]] or pace[P_DURATIONS][pace[P_DROPPED] - #pace[P_STORED]]
-end
-
 function R.add_to_log(job, line)
   local logged = job[J_LOGGED] + 1
   if logged == 1 then job[J_EVENTS] = { line } else job[J_EVENTS][logged] = line end
   job[J_LOGGED] = logged
-end
-
-function R.processing_time(h)
-  local since = h[H_PROC_SINCE]
-  if since == '' then return h[H_PROC_MS] + 0 end
-  return h[H_PROC_MS] + math.max(0, R.base - since)
 end

@@ -1,16 +1,41 @@
 -- What estimates are made from: decayed mean duration of an attempt, decayed mean interval between settled items.
 -- Both are exponential moving averages (R. G. Brown, 1956) with the bias of their start divided out on reading.
 -- Decay 0.95 an item, at most 100 durations: 0.95^100 = 0.0059205292203340.
--- #columns P SAMPLES SUM MEAN WEIGHT LAST BASE DURATIONS COUNT STORED DROPPED
--- BASE: the time LAST was found at. DURATIONS: texts of this call's own, COUNT of them.
+-- #columns P SAMPLES SUM MEAN WEIGHT LAST BASE DURATIONS COUNT STORED DROPPED REST
+-- BASE: the time LAST was found at. DURATIONS: texts of this call's own, COUNT of them. Of the stored ones so many were DROPPED; as long
+-- as that is one, they stay text, and REST is the place behind it.
 
 -- Read once a call, and written once (pace_text).
 function R.read_pace(job)
   local samples, sum, mean, weight, last = 0, 0, 0, 0, ''
   if job[J_H][H_PACE] ~= '' then samples, sum, mean, weight, last = job[J_H][H_PACE]:match('^([^,]*),([^,]*),([^,]*),([^,]*),([^,]*)$') end
-  local pace = { samples + 0, sum + 0, mean + 0, weight + 0, last ~= '' and last + 0, false, {}, 0, false, 0 }
+  local pace = { samples + 0, sum + 0, mean + 0, weight + 0, last ~= '' and last + 0, false, {}, 0, false, 0, false }
   job[J_PACE] = pace
   return pace
+end
+
+function R.processing_time(h)
+  local since = h[H_PROC_SINCE]
+  if since == '' then return h[H_PROC_MS] + 0 end
+  return h[H_PROC_MS] + math.max(0, R.base - since)
+end
+
+-- The oldest duration that is left: of those stored before this call, then of this call's own.
+function R.oldest_duration(job, pace)
+  local dropped, text = pace[P_DROPPED] + 1, job[J_VALUES][2] or ''
+  pace[P_DROPPED] = dropped
+  if dropped == 1 then
+    local oldest, rest = text:match('^([^,]+),()')
+    pace[P_REST] = rest
+    if oldest then return oldest end
+  end
+  local stored = pace[P_STORED]
+  if not stored then
+    stored = {}
+    for one in text:gmatch('[^,]+') do stored[#stored + 1] = one end
+    pace[P_STORED] = stored
+  end
+  return stored[dropped] or pace[P_DURATIONS][dropped - #stored]
 end
 
 -- A finished attempt of known duration (nil: unknown), and how many items one event settled. Returns the duration's text.

@@ -76,7 +76,7 @@ local function durations_text(job, pace)
   local added = count == 1 and pace[P_DURATIONS][1] or table.concat(pace[P_DURATIONS], ',', math.max(1, count - 99))
   local kept = pace[P_SAMPLES] - math.min(100, count)
   if kept <= 0 then return added end
-  if not pace[P_STORED] then return job[J_VALUES][2] .. ',' .. added end
+  if not pace[P_STORED] then return (pace[P_REST] and job[J_VALUES][2]:sub(pace[P_REST]) or job[J_VALUES][2]) .. ',' .. added end
   return table.concat(pace[P_STORED], ',', #pace[P_STORED] - kept + 1) .. ',' .. added
 end
 

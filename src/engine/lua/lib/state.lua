@@ -42,6 +42,7 @@ local R = {
   repeated = 0, ignored = 0, rejected = 0, skipped = 0, gaps = 0, timers = 0, dead_letters = false, answers = false, newer = false,
   -- functions
   set_time = false, new_job = false, load_header = false, sign_of_life = false, keep_pace = false, read_pace = false,
+  processing_time = false, oldest_duration = false,
   reduce_short = false, next_due = false, is_id = false, job_of = false, slot_of = false, add_batch = false, producer_of = false,
   add_entry = false, read_entries = false, is_after = false, begin_entry = false, reduce_all = false
 }
