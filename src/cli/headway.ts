@@ -2,6 +2,7 @@
 // The `headway` command: finds the command's file and runs it. Each command is one file, with its own --help.
 // (The flag above bounds the young generation: at Node's own 16 MiB it is 4 KB for each of 10,000 sockets. docs/benchmarks.md)
 
+import { readFileSync } from 'node:fs'
 import type { Command } from './command.ts'
 
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
@@ -9,6 +10,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   control: async () => await import('./control.ts'),
   doctor: async () => await import('./doctor.ts'),
   gateway: async () => await import('./gateway.ts'),
+  migrate: async () => await import('./migrate.ts'),
   persister: async () => await import('./persister.ts'),
   jobs: async () => await import('./jobs.ts'),
   start: async () => await import('./start.ts'),
@@ -24,6 +26,12 @@ async function run (args: readonly string[]): Promise<number> {
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
     console.log(await overview())
     return name === undefined ? 2 : 0
+  }
+  if (name === '--version' || name === '-v') {
+    // Beside src, dist and in the image alike.
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+    console.log(`headway ${version}, node ${process.versions.node}`)
+    return 0
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (load === undefined) {
@@ -48,7 +56,7 @@ async function overview (): Promise<string> {
       throw error
     }
   }))
-  return ['headway <command> [options]', '', ...lines.flat(), '', 'headway <command> --help tells more.'].join('\n')
+  return ['headway <command> [options]', '', ...lines.flat(), '', 'headway <command> --help tells more; headway --version says which one this is.'].join('\n')
 }
 
 // `headway jobs | head` closes the pipe: enough was read.

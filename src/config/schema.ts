@@ -121,7 +121,7 @@ export const SETTINGS = Type.Object({
   }),
   HEADWAY_ARCHIVE_TIMEOUT_MS: spanMs(5_000, 100, 'A gateway gives up a read of the database after this, with 503.'),
   HEADWAY_POSTGRES_URL: text('', /^(postgres(ql)?:\/\/.+)?$/, 'must begin with postgres://', {
-    secret: true, description: 'With HEADWAY_SINK=postgres: postgres://user:password@host/database; the user may execute headway_persist.'
+    secret: true, description: 'With HEADWAY_SINK=postgres: postgres://user:password@host/database; the user may execute headway_persist. For headway migrate: the owner\'s.'
   }),
   HEADWAY_PERSIST_INTERVAL_MS: spanMs(500, 10, 'An idle persister looks into the outbox this often; what came meanwhile is one batch.'),
   HEADWAY_PERSIST_JOBS_MAX: count(500, 1, 10_000, 'Jobs of one call of the sink; when it is too much the persister sends less by itself.'),

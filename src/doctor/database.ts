@@ -52,7 +52,7 @@ async function sinkFindings (sink: Sink): Promise<Finding[]> {
     findings.push(ok('rights', 'the persister may write'))
   } catch (error) {
     findings.push(problem('rights', `the persister may not write: ${reasonOf(error)}`, {
-      means: 'changes wait in Redis until its bounds', advice: 'run headway migrate, which grants what it needs; the user or key must be of service_role'
+      means: 'changes wait in Redis until its bounds', advice: 'run headway migrate --all, which grants what it needs; the user or key must be of service_role'
     }))
   }
   return findings
@@ -62,7 +62,7 @@ function unreachable (sink: Sink, error: unknown): Finding {
   const reason = reasonOf(error)
   const code = error instanceof SinkError ? error.code : ''
   if (code === '42883' || code === 'PGRST202' || code === '42P01' || code === '3F000') {
-    return problem('schema', `${sink.name} has no schema of Headway: ${reason}`, { means: 'nothing can be kept; changes wait in Redis until its bounds', advice: 'headway migrate, or the files of deploy/supabase in the SQL editor, in order' })
+    return problem('schema', `${sink.name} has no schema of Headway: ${reason}`, { means: 'nothing can be kept; changes wait in Redis until its bounds', advice: 'run headway migrate, or the files of deploy/supabase in the SQL editor, in order' })
   }
   if (code === '42501') {
     return problem('rights', `the persister may not call Headway's functions: ${reason}`, { means: 'changes wait in Redis until its bounds', advice: 'use the key of the service role (sb_secret_…), or a user that was granted service_role' })
@@ -81,30 +81,38 @@ function schemaOf (version: number): Finding {
     return ok('schema', `schema version ${version}, newer than this build's ${wanted}: newer ones still serve it`)
   }
   return problem('schema', `schema version ${version}; this build writes to ${wanted}`, {
-    means: 'rows may be refused; changes wait in Redis until its bounds', advice: 'headway migrate, before the new build starts'
+    means: 'rows may be refused; changes wait in Redis until its bounds', advice: 'run headway migrate, before the new build starts'
   })
 }
 
-const OPEN = { means: 'whoever has the public key can write any job of any tenant', advice: 'run headway migrate: it revokes that; then find out who granted it' }
+const OPEN = { means: 'whoever has the public key can write any job of any tenant', advice: 'run headway migrate --all: it revokes that; then find out who granted it' }
 
-/** By a token of role anon: the one proof that goes all the way. Only with the project's own JWT secret can it be made. */
+/** As role anon: the one proof that goes all the way. By the public key, or by a token that only the project's own JWT secret can make. */
 async function strangersOfSupabase (config: Config): Promise<Finding> {
   const unknown = (why: string): Finding => warning('strangers', `whether strangers may write was not seen: ${why}`, {
     means: 'the schema forbids it; a grant of somebody else could allow it',
     advice: `in the SQL editor: select has_function_privilege('anon', '${PERSIST}', 'execute') must be false`
   })
-  if (config.jwt_secret === '') return unknown('HEADWAY_JWT_SECRET is not set here')
-  const token = await new SignJWT({ role: 'anon' }).setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setIssuedAt().setExpirationTime('1m').sign(new TextEncoder().encode(config.jwt_secret))
-  const stranger = createClient(config.supabase_url, config.supabase_service_role_key, { accessToken: async () => token })
+  if (config.supabase_anon_key === '' && config.jwt_secret === '') return unknown('neither SUPABASE_ANON_KEY nor HEADWAY_JWT_SECRET is set here')
+  const stranger = config.supabase_anon_key === ''
+    ? createClient(config.supabase_url, config.supabase_service_role_key, { accessToken: async () => await anonToken(config.jwt_secret) })
+    : createClient(config.supabase_url, config.supabase_anon_key, { auth: { persistSession: false, autoRefreshToken: false } })
   try {
     const { error, status } = await stranger.rpc('headway_persist', { batch: { jobs: [], items: [], events: [] } }).abortSignal(AbortSignal.timeout(CALL_MS_MAX))
     if (error === null) return problem('strangers', 'anon may call headway_persist', OPEN)
     if (error.code === '42501') return ok('strangers', 'anon may not call headway_persist')
-    return unknown(status === 401 ? 'HEADWAY_JWT_SECRET is not the project\'s own' : `HTTP ${status} ${error.code}`)
+    const wrong = config.supabase_anon_key !== ''
+      ? 'SUPABASE_ANON_KEY is refused'
+      : 'HEADWAY_JWT_SECRET is not the project\'s own, and SUPABASE_ANON_KEY is not set'
+    return unknown(status === 401 ? wrong : `HTTP ${status} ${error.code}`)
   } catch (error) {
     return unknown(reasonOf(error))
   }
+}
+
+async function anonToken (secret: string): Promise<string> {
+  return await new SignJWT({ role: 'anon' }).setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .setIssuedAt().setExpirationTime('1m').sign(new TextEncoder().encode(secret))
 }
 
 async function strangersOfPostgres (url: string): Promise<Finding> {

@@ -23,6 +23,7 @@ t.test('every command has its help', async t => {
   for (const name of ['control', 'jobs', 'submit', 'watch']) {
     t.match(headway([name, '--help']), { status: 0, stdout: /--url[\s\S]*Exit code[\s\S]*Examples:\n {2}(\S+ \| )?headway / }, name)
   }
+  t.match(headway(['--version']), { status: 0, stdout: /^headway \d+\.\d+\.\d+, node 2\d/ })
   t.match(headway(['persist']), { status: 2, stderr: /no command persist/ })
   t.match(headway(['toString']), { status: 2, stderr: /no command toString/ })
 })

@@ -7,7 +7,7 @@ import { startRedis } from '../support/redis.ts'
 import { startRest } from '../support/rest.ts'
 import { until } from '../support/wait.ts'
 import { ROLES, SCHEMA, SCHEMA_VERSION } from '../support/schema.ts'
-import { findingsWith, foundOf } from './support.ts'
+import { findingsWith, foundOf, SECRET } from './support.ts'
 
 const redis = await startRedis()
 t.teardown(() => redis.stop())
@@ -44,7 +44,11 @@ t.test('strangers who may write are a problem; who cannot be asked is told', asy
   await postgres.query('grant execute on function public.headway_persist(jsonb) to anon')
   t.match(await database(supabase), [/^ok reach/, /^ok schema/, /^ok rights/, 'problem strangers: anon may call headway_persist', /^ok/])
   t.match((await database(plain))[3], 'problem strangers: anon may call headway_persist')
+  const byKey = { ...supabase, HEADWAY_JWT_SECRET: SECRET, SUPABASE_ANON_KEY: rest.publishable_key }
+  t.match((await database(byKey))[3], 'problem strangers: anon may call headway_persist')
   await postgres.query('revoke execute on function public.headway_persist(jsonb) from anon')
+  t.match((await database(byKey))[3], 'ok strangers: anon may not call headway_persist')
+  t.match((await database({ ...byKey, SUPABASE_ANON_KEY: 'sb_publishable_wrong' }))[3], /^warning strangers: .*SUPABASE_ANON_KEY is refused/)
   const { HEADWAY_JWT_SECRET: _, ...without } = supabase
   t.match((await database(without))[3], /^warning strangers: .*HEADWAY_JWT_SECRET is not the project's own/, 'the tests\' usual secret')
 })

@@ -74,6 +74,20 @@ t.test('the policy check sees each rule broken', async t => {
   }
 })
 
+t.test('the migration runs the image of production, in its namespace, and may reach Postgres', async t => {
+  const overlay = (name: string): Manifest => kustomizations().find(({ from }) => from === `k8s/overlays/${name}/kustomization.yaml`)?.manifest
+  const [migration, production] = [overlay('migrate'), overlay('production')]
+  t.same(migration.images, production.images)
+  t.equal(migration.namespace, production.namespace)
+  const job = copyOf('Job', 'headway-migrate')
+  t.match(policyFaults({ ...job, spec: { ...job.spec, activeDeadlineSeconds: undefined } }), [/must have an end/])
+  const own = job.spec.template.metadata.labels['app.kubernetes.io/name']
+  const open = sources.filter(({ manifest }) => manifest.kind === 'NetworkPolicy' && manifest.spec.policyTypes.includes('Egress'))
+    .filter(({ manifest }) => manifest.spec.podSelector.matchExpressions?.some((one: Manifest) => one.values.includes(own)))
+  const rules = open.flatMap(({ manifest }): Manifest[] => manifest.spec.egress)
+  t.same(rules.flatMap(rule => rule.ports.map((one: Manifest) => one.port)), [5432])
+})
+
 t.test('a gateway has the time that its drain takes', async t => {
   t.same(drainFaults(gatewayCopy(), literals()), [])
   t.match(drainFaults(gatewayCopy(), { ...literals(), HEADWAY_DRAIN_WINDOW_MS: '80000' }), [/at least 10 \+ 80 \+ 15/])
@@ -90,7 +104,7 @@ t.test('every setting, argument, port and path of the manifests is one of the co
   }
   const fallback = (name: string): number => Number(known.get(name)?.fallback)
   const ports: Record<string, number> = { public: fallback('WEBSOCKET_PORT'), internal: fallback('HEADWAY_INTERNAL_PORT') }
-  const headway = all.filter(({ manifest }) => manifest.kind === 'Deployment')
+  const headway = all.filter(({ manifest }) => ['Deployment', 'Job'].includes(manifest.kind))
   for (const { manifest } of headway) {
     const [container] = podOf(manifest).containers
     t.match(readFileSync(join(ROOT, 'src/cli/headway.ts'), 'utf8'), new RegExp(`^ {2}${container.args[0]}: async`, 'm'), `${container.args[0]} is a command`)
@@ -98,6 +112,7 @@ t.test('every setting, argument, port and path of the manifests is one of the co
       t.ok(known.has(one.name), `${one.name} is a setting`)
       if (one.valueFrom !== undefined) t.equal(one.valueFrom.secretKeyRef.key, one.name, 'the key of the secret has the name of the setting')
     }
+    if (manifest.kind === 'Job') continue // neither ports nor probes
     for (const { name, containerPort } of container.ports) t.equal(containerPort, ports[name], `port ${name} is the code's`)
     const code = readFileSync(join(ROOT, container.args[0] === 'gateway' ? 'src/gateway/routes/health.ts' : 'src/persister/probes.ts'), 'utf8')
     for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe']) {
@@ -138,7 +153,7 @@ t.test('the network is closed but for what is said, and the internal port is not
   t.same(deny.spec, { podSelector: {}, policyTypes: ['Ingress', 'Egress'] })
   const open = policies.flatMap(({ spec }) => spec.ingress ?? []).filter((rule: Manifest) => rule.from === undefined)
   t.same(open.flatMap((rule: Manifest) => rule.ports.map((one: Manifest) => one.port)), ['public'])
-  for (const { from, manifest } of kustomizations().filter(one => one.from.startsWith('k8s/overlays'))) {
+  for (const { from, manifest } of kustomizations().filter(one => /k8s\/overlays\/(dev|production)/.test(one.from))) {
     t.ok(manifest.components.includes('../../components/network-policies'), from)
   }
 })

@@ -8,7 +8,7 @@ import { parse, parseAllDocuments } from 'yaml'
 import { findProgram } from '../../src/demo/system-programs.ts'
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-export const OVERLAYS = ['dev', 'production'] as const
+export const OVERLAYS = ['dev', 'migrate', 'production'] as const
 
 /** A manifest; tests reach into it freely, what is absent is undefined. */
 

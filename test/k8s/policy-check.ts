@@ -13,6 +13,7 @@ export function policyFaults (manifest: Manifest): string[] {
   want(pod.securityContext?.runAsNonRoot === true, 'runAsNonRoot must be true')
   want(pod.securityContext?.runAsUser > 0, 'runAsUser must be above 0')
   want(pod.securityContext?.seccompProfile?.type === 'RuntimeDefault', 'seccompProfile must be RuntimeDefault')
+  if (manifest.kind === 'Job') want(manifest.spec.activeDeadlineSeconds > 0 && manifest.spec.backoffLimit <= 6, 'a Job must have an end')
   for (const field of ['hostNetwork', 'hostPID', 'hostIPC']) want(pod[field] === undefined, `${field} must not be set`)
   want((pod.volumes ?? []).every((volume: Manifest) => volume.hostPath === undefined), 'no hostPath')
   for (const container of [...pod.containers, ...pod.initContainers ?? []]) {
@@ -25,8 +26,9 @@ export function policyFaults (manifest: Manifest): string[] {
     want(container.resources?.requests?.cpu !== undefined, say('needs a request of cpu'))
     want(container.resources?.requests?.memory !== undefined && container.resources?.limits?.memory !== undefined, say('needs request and limit of memory'))
     want(container.ports?.every((port: Manifest) => port.hostPort === undefined) ?? true, say('no hostPort'))
-    want(container.readinessProbe !== undefined && container.livenessProbe !== undefined, say('needs probes'))
-    const secrets = (container.env ?? []).filter((one: Manifest) => /SECRET|KEY|PASSWORD|TOKEN/.test(one.name) && one.valueFrom?.secretKeyRef === undefined)
+    // A Job ends by itself.
+    want(manifest.kind === 'Job' || (container.readinessProbe !== undefined && container.livenessProbe !== undefined), say('needs probes'))
+    const secrets = (container.env ?? []).filter((one: Manifest) => /SECRET|KEY|PASSWORD|TOKEN|POSTGRES_URL/.test(one.name) && one.valueFrom?.secretKeyRef === undefined)
     want(secrets.length === 0, say(`secrets come by reference: ${secrets.map((one: Manifest) => one.name).join(' ')}`))
     want(!/:latest$/.test(container.image), say('an image of a version, not latest'))
   }
