@@ -3,7 +3,7 @@
 import type { Connection } from '../client/index.ts'
 import type { JobView } from '../protocol/messages.ts'
 import { h, setAttribute, setText } from './dom.ts'
-import { STATE_WORDS, conditions } from './words.ts'
+import { ARCHIVED, STATE_WORDS, conditions } from './words.ts'
 
 export interface StatusLine {
   element: HTMLElement
@@ -22,7 +22,7 @@ export function createStatusLine (): StatusLine {
       const words = conditions(job)
       if (words.join() === shown) return
       shown = words.join()
-      extra.replaceChildren(...words.map(word => h('span', { class: 'condition' }, [word])))
+      extra.replaceChildren(...words.map(word => h('span', { class: word === ARCHIVED ? 'condition quiet' : 'condition' }, [word])))
     }
   }
 }

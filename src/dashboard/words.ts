@@ -1,7 +1,7 @@
 // Words for states, and what a user may ask for in each.
 
 import { CONTROL_TARGETS, type ControlAction, type ItemState, type JobState } from '../protocol/states.ts'
-import type { JobMetrics } from '../protocol/messages.ts'
+import type { JobMetrics, JobView } from '../protocol/messages.ts'
 
 export const STATE_WORDS: Record<JobState, string> = {
   pending: 'Waiting',
@@ -30,9 +30,15 @@ export function isUseful (action: ControlAction, state: JobState): boolean {
   return target !== null && target !== 'same'
 }
 
+/** Read from the database: it has left Redis. */
+export const ARCHIVED = 'Archived'
+
+type Conditions = Pick<JobMetrics, 'rate_limited' | 'stalled' | 'deadline_exceeded' | 'deadline_at_risk'> & Pick<JobView, 'archived'>
+
 /** What stands beside the state: nothing when all is as usual. */
-export function conditions (job: Pick<JobMetrics, 'rate_limited' | 'stalled' | 'deadline_exceeded' | 'deadline_at_risk'>): string[] {
+export function conditions (job: Conditions): string[] {
   const all: string[] = []
+  if (job.archived === true) all.push(ARCHIVED)
   if (job.rate_limited) all.push('Rate limited')
   if (job.stalled) all.push('Stalled')
   if (job.deadline_exceeded) all.push('Deadline exceeded')

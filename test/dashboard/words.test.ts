@@ -45,6 +45,7 @@ t.test('conditions and reasons in words', async t => {
   const calm = { rate_limited: false, stalled: false, deadline_exceeded: false, deadline_at_risk: false }
   t.same(conditions(calm), [])
   t.same(conditions({ ...calm, rate_limited: true, deadline_exceeded: true, deadline_at_risk: true }), ['Rate limited', 'Deadline exceeded'])
+  t.same(conditions({ ...calm, archived: true, deadline_exceeded: true }), ['Archived', 'Deadline exceeded'])
   t.equal(readable('all_items_settled'), 'all items settled')
   t.equal(readable('Boss said: stop_it'), 'Boss said: stop_it')
 })
