@@ -1,11 +1,15 @@
 // Conflation: the sockets of a room that want progress equally often, and the progress that they have not been sent yet.
 // Only that something is new is held, and the newest state of each item; what the job's progress says is read when it goes out.
+// Progress whose time has come waits a little longer for an event to go with, in the same write: to a thousand sockets that is a
+// thousand writes less.
 
 import type { ProgressLine } from '../engine/packed.ts'
 import type { Seat } from './seats.ts'
 
 /** Items whose progress is held; at the bound all of it goes out at once. */
 const HELD_ITEMS_MAX = 256
+/** How much longer at most, ms; of a short interval a quarter. */
+const COMPANY_MS_MAX = 25
 
 export interface Held {
   /** The job's metrics have moved. */
@@ -15,6 +19,7 @@ export interface Held {
 
 export interface Lane {
   readonly seats: Set<Seat>
+  /** Called with every message, after its events: with nothing new too, as they may be what something held has waited for. */
   hold: (job: boolean, items: readonly ProgressLine[]) => void
   /** An item's lifecycle event says more than its progress did. */
   discardItem: (id: string) => void
@@ -55,14 +60,14 @@ export function createLane ({ interval_ms: intervalMs, write, onConflated = () =
   return {
     seats,
     hold (job, items) {
-      if (!job && items.length === 0) return
-      held ??= { job: false, items: new Map() }
+      if (job || items.length > 0) held ??= { job: false, items: new Map() }
+      if (held === null) return
       if (job && held.job) onConflated()
       held.job ||= job
       for (const line of items) held.items.set(line.item.id, line)
       const wait = sentAt + intervalMs - performance.now()
       if (wait <= 0 || held.items.size > HELD_ITEMS_MAX) flush()
-      else timer ??= setTimeout(flush, wait)
+      else timer ??= setTimeout(flush, wait + Math.min(COMPANY_MS_MAX, intervalMs / 4))
     },
     discardItem (id) { held?.items.delete(id) },
     flush,

@@ -44,6 +44,21 @@ t.test('an item\'s event discards its progress, a flush brings the rest at once,
   t.end()
 })
 
+t.test('what is due goes with the next event, in the same turn', t => {
+  const { written, lane } = setUp(20)
+  lane.hold(true, [])
+  lane.hold(true, [line('a', 1)])
+  lane.hold(false, [])
+  t.equal(written.length, 1, 'its time has not come')
+  const due = performance.now() + 20
+  while (performance.now() < due); // no timer fires meanwhile
+  lane.hold(false, [])
+  t.same(written, ['job ', 'job a:1'])
+  lane.hold(false, [])
+  t.equal(written.length, 2, 'nothing is held')
+  t.end()
+})
+
 t.test('what is held is bounded: at the bound it goes out', t => {
   const { written, lane } = setUp(60_000)
   lane.hold(true, [])
