@@ -67,6 +67,9 @@ export async function startHeadway (redisUrl: string): Promise<Server> {
     HEADWAY_INTERNAL_PORT: internal,
     HEADWAY_JWT_SECRET: SECRET,
     HEADWAY_SOCKETS_MAX: SOCKETS_MAX,
+    // All clients are of one tenant here.
+    HEADWAY_TENANT_SOCKETS_MAX: SOCKETS_MAX,
+    HEADWAY_TENANT_HANDSHAKES_PER_S: 2_000,
     HEADWAY_DASHBOARD: 'off',
     HEADWAY_LOG_LEVEL: 'warn'
   }, port, [HEADWAY, 'gateway'], '/readyz', GATEWAY_NODE_FLAGS)

@@ -10,9 +10,12 @@ export interface StreamEvent {
 
 /**
  * @param onComment told of lines that only keep the connection open
+ * @param onRetry told when the server names the time to come back, ms
  * @returns how to feed it text, which calls `onEvent` for each event that is complete
  */
-export function createEventParser (onEvent: (event: StreamEvent) => void, onComment: () => void): (text: string) => void {
+export function createEventParser (
+  onEvent: (event: StreamEvent) => void, onComment: () => void, onRetry: (ms: number) => void = () => {}
+): (text: string) => void {
   let rest = ''
   let type = ''
   let id = ''
@@ -32,6 +35,7 @@ export function createEventParser (onEvent: (event: StreamEvent) => void, onComm
     if (name === 'data') data.push(value)
     else if (name === 'event') type = value
     else if (name === 'id') id = value
+    else if (name === 'retry' && /^\d{1,9}$/.test(value)) onRetry(Number(value))
   }
 
   return text => {

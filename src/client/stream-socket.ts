@@ -133,6 +133,8 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
       const { asked } = stream
       const given = stream.given = new AbortController()
       let watchdog: unknown
+      /** The last word was when to come back: the gateway stops. */
+      let backMs: number | null = null
       const alive = (): void => {
         clock.clearTimeout(watchdog)
         watchdog = clock.setTimeout(() => this.#end(1006), SILENCE_MS_MAX)
@@ -149,6 +151,7 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
         alive()
         const parse = createEventParser(event => {
           if (given.signal.aborted) return
+          backMs = null
           if (event.type === 'error') return this.#fail(JSON.parse(event.data), asked)
           if (!stream.acknowledged) {
             stream.acknowledged = true
@@ -157,7 +160,7 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
           }
           stream.since = event.id
           this.onmessage?.({ data: event.data })
-        }, () => this.#say({ type: 'pong', id: null }))
+        }, () => this.#say({ type: 'pong', id: null }), ms => { backMs = stream.acknowledged ? ms : null })
         const reader = response.body.getReader()
         const decoder = new TextDecoder()
         for (;;) {
@@ -168,7 +171,9 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
         }
         throw new Error('the stream ended')
       } catch {
-        if (!given.signal.aborted) this.#end(1006)
+        if (given.signal.aborted) return
+        if (backMs === null) this.#end(1006)
+        else this.#end(1012, JSON.stringify({ reconnect_after_ms: backMs }))
       } finally {
         clock.clearTimeout(watchdog)
       }

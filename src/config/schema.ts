@@ -96,6 +96,11 @@ export const SETTINGS = Type.Object({
     'HTTP requests a second of one tenant that one gateway takes; twice as many at once. Beyond it 429.'),
   HEADWAY_TENANT_EVENTS_PER_S: count(10_000, 1, 10_000_000,
     'Worker events a second of one tenant that one gateway takes over HTTP; at least 1,000 at once. Beyond it 429.'),
+  HEADWAY_TENANT_SOCKETS_MAX: count(25_000, 1, 10_000_000, 'Sockets and streams of one tenant at one gateway; beyond it 429.'),
+  HEADWAY_TENANT_HANDSHAKES_PER_S: count(1_500, 1, 1_000_000,
+    'Sockets and streams a second that one gateway takes of one tenant, as many at once. Beyond it 429 with Retry-After.'),
+  HEADWAY_TENANT_MESSAGES_PER_S: count(10_000, 1, 10_000_000,
+    'Messages a second on all sockets of one tenant at one gateway; five times as many at once. Beyond it an error for each.'),
 
   HEADWAY_CONTROL_TIMEOUT_MS: spanMs(MINUTE_MS, 100, 'A pause or cancel that no worker acknowledges is forced after this.'),
   HEADWAY_STALL_AFTER_MS: spanMs(30_000, 100, 'A running job whose worker sent heartbeats, then nothing for this long, is stalled.'),

@@ -14,6 +14,7 @@ import { requireScope } from './auth.ts'
 import { joinOptions } from './join-options.ts'
 import { isObject, parseJson } from './json.ts'
 import { isFault, toHeadwayError } from './problem.ts'
+import type { Quota } from './quotas.ts'
 import type { Reach } from './reach.ts'
 import type { Session } from './session.ts'
 
@@ -22,6 +23,8 @@ const MALFORMED_MAX = 5
 
 export interface ActionsOptions {
   engine: Pick<Reach, 'submit'>
+  /** Of every message of a tenant. */
+  messages: Quota
   log: Logger
 }
 
@@ -30,7 +33,7 @@ type Authenticated = (session: Session) => void
 /** Handles one frame; `onAuthenticated` is called when the socket gets its first token. */
 export type Actions = (session: Session, bytes: Buffer, onAuthenticated: Authenticated) => void
 
-export function createActions ({ engine, log }: ActionsOptions): Actions {
+export function createActions ({ engine, messages, log }: ActionsOptions): Actions {
   const validators = new Map<string, Validate>(Object.entries(FRAMES).map(([action, schema]) => [action, createValidator(schema)]))
   const malformed = new WeakMap<Session, number>()
   /** Sessions whose token is being verified: what they say meanwhile waits, in order. */
@@ -51,11 +54,16 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
       await session.authenticate(token)
     } catch (error) {
       session.fail(id, error)
-      if (first) session.close(toHeadwayError(error).status === 403 ? 4403 : 4401, 'The token is not valid here.')
+      if (first) refuseToken(session, toHeadwayError(error).status)
       return
     }
     session.ack({ id, action: 'authenticate' })
     if (first) onAuthenticated(session)
+  }
+
+  function refuseToken (session: Session, status: number): void {
+    if (status === 429) session.close(4429, 'This tenant has too many connections, or they come too fast.')
+    else session.close(status === 403 ? 4403 : 4401, 'The token is not valid here.')
   }
 
   async function control (session: Session, message: Extract<ClientMessage, { action: ControlAction }>, id: string | null): Promise<void> {
@@ -77,6 +85,7 @@ export function createActions ({ engine, log }: ActionsOptions): Actions {
   }
 
   async function run (session: Session, given: Record<string, unknown>, id: string | null, onAuthenticated: Authenticated): Promise<void> {
+    if (session.identity !== null) messages.take(session.identity.tenant_id)
     const message = read(given)
     switch (message.action) {
       case 'subscribe': {

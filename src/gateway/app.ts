@@ -6,6 +6,7 @@ import { HeadwayError } from '../protocol/errors.ts'
 import { EVENTS_PER_POST_MAX } from '../protocol/limits.ts'
 import { validatorCompiler } from '../protocol/schema/validate.ts'
 import { refuseOtherMethods } from './allowed-methods.ts'
+import type { Admission } from './admission.ts'
 import type { Auth } from './auth.ts'
 import { registerGuard } from './guard.ts'
 import type { Health } from './health.ts'
@@ -31,6 +32,7 @@ import { correlationOf } from './routes/replies.ts'
 import { registerWorkerRoutes } from './routes/worker-calls.ts'
 import type { GatewaySettings } from './settings.ts'
 import type { Sockets } from './sockets.ts'
+import type { Streams } from './streams.ts'
 import { countOne, type Tally } from './tally.ts'
 import type { Tickets } from './tickets.ts'
 import { traceRequests } from './trace-requests.ts'
@@ -54,6 +56,8 @@ export interface AppOptions {
   /** Null = jobs that have left Redis are unknown. */
   archive: Archive | null
   sockets: Sockets
+  streams: Streams
+  admission: Admission
   health: Health
   metrics: Metrics
   tally: Tally
@@ -65,7 +69,7 @@ export interface AppOptions {
 }
 
 export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
-  const { engine, config, auth, origins, hub, join, archive, sockets, tickets, page } = options
+  const { engine, config, auth, origins, hub, join, archive, sockets, streams, admission, tickets, page } = options
   const app = bareApp(config, options.log)
   if (options.traced) traceRequests(app)
   app.addHook('onResponse', async ({ routeOptions: { url = 'none' } }, { statusCode }) => countOne(options.tally.answered, `${url} ${statusCode}`))
@@ -84,10 +88,9 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   await registerBatchRoute(app, { engine, events })
   registerTicketRoute(app, { tickets })
   const { ping_interval_ms: heartbeatMs, socket_queue_bytes_max: queueMax, behind_ms_max: behindMax } = config
-  const streams = registerEventsRoute(app, {
-    join, auth, sockets, tickets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax, behind_ms_max: behindMax
+  registerEventsRoute(app, {
+    join, auth, streams, admission, tickets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax, behind_ms_max: behindMax
   })
-  app.addHook('preClose', async () => streams.stop())
   page?.register(app)
   if (config.public_probes) registerProbes(app, options)
   refuseOthers()

@@ -8,6 +8,7 @@ import type { Engine } from '../engine/engine.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 import type { Archive } from '../archive/archive.ts'
 import { createActions } from './actions.ts'
+import { createAdmission } from './admission.ts'
 import { buildApp, buildInternalApp } from './app.ts'
 import { createAuth } from './auth.ts'
 import { createHealth } from './health.ts'
@@ -16,9 +17,11 @@ import { createJoin } from './join.ts'
 import { createMetrics } from './metrics.ts'
 import { createOriginPolicy } from './origin.ts'
 import { createPage } from './page.ts'
+import { createQuota } from './quotas.ts'
 import { createReach } from './reach.ts'
 import type { GatewaySettings } from './settings.ts'
 import { createSockets } from './sockets.ts'
+import { createStreams } from './streams.ts'
 import { createTally } from './tally.ts'
 import { createTickets } from './tickets.ts'
 
@@ -40,6 +43,9 @@ export interface Gateway {
   stop: () => Promise<void>
 }
 
+/** What is answered after the stop has this long; so have connections on which nobody ever asked, as browsers open them ahead. */
+const CLOSE_MS_MAX = 5_000
+
 export function createGateway ({ engine, config, archive = null, log, traced = false }: GatewayOptions): Gateway {
   const auth = createAuth({ ...config, keep_user_tokens: archive?.asks_as_user === true })
   const origins = createOriginPolicy(config.allowed_origins)
@@ -47,11 +53,15 @@ export function createGateway ({ engine, config, archive = null, log, traced = f
   const health = createHealth({ engine: reach })
   const tally = createTally()
   const hub = createHub({ engine: reach, tally, progress_interval_ms: config.progress_interval_ms })
-  const actions = createActions({ engine: reach, log })
+  const { tenant_messages_per_s: messagesPerS } = config
+  const messages = createQuota({ of: 'messages', setting: 'HEADWAY_TENANT_MESSAGES_PER_S', per_s: messagesPerS, burst: 5 * messagesPerS })
+  const actions = createActions({ engine: reach, messages, log })
+  const admission = createAdmission({ config, origins, tally })
   const tickets = createTickets({ engine: reach, secret: config.jwt_secret })
   const join = createJoin({ hub, archive })
-  const sockets = createSockets({ hub, join, auth, tickets, actions, origins, config, tally, log })
-  const metrics = createMetrics({ engine, tally, connections: sockets.count, rooms: hub.rooms, ready: health.ready })
+  const sockets = createSockets({ hub, join, auth, tickets, actions, admission, config, tally, log })
+  const streams = createStreams(config)
+  const metrics = createMetrics({ engine, tally, connections: admission.count, rooms: hub.rooms, ready: health.ready })
   const apps: FastifyInstance[] = []
   let stopped: Promise<void> | undefined
 
@@ -70,8 +80,9 @@ export function createGateway ({ engine, config, archive = null, log, traced = f
     const page = config.dashboard ? createPage() : null
     const internal = buildInternalApp({ config, log: log as FastifyBaseLogger, health, metrics })
     const parts = { engine: reach, hub, join, archive }
+    const ways = { sockets, streams, admission, tickets, page }
     const app = await buildApp({
-      ...parts, config, log: log as FastifyBaseLogger, auth, origins, sockets, health, metrics, tally, tickets, page, traced
+      ...parts, ...ways, config, log: log as FastifyBaseLogger, auth, origins, health, metrics, tally, traced
     })
     await health.start()
     hub.start()
@@ -85,9 +96,10 @@ export function createGateway ({ engine, config, archive = null, log, traced = f
   async function shutDown (): Promise<void> {
     health.stop()
     if (apps.length > 0) await delay(config.drain_delay_ms)
-    await sockets.stop()
+    admission.close()
+    await Promise.all([sockets.stop(), streams.stop()])
     hub.stop()
-    await Promise.all(apps.map(app => app.close()))
+    await Promise.all(apps.map(closeSoon))
   }
 
   return {
@@ -97,4 +109,11 @@ export function createGateway ({ engine, config, archive = null, log, traced = f
       return stopped
     }
   }
+}
+
+/** Node closes connections that have been used; others would hold it for more than a minute. */
+async function closeSoon (app: FastifyInstance): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), CLOSE_MS_MAX)
+  await app.close()
+  clearTimeout(timer)
 }

@@ -43,6 +43,8 @@ export interface SessionOptions {
   onMessage: (session: Session, bytes: Buffer) => void
   /** @param code null = the connection went before it became a socket */
   onClosed: (session: Session, code: number | null) => void
+  /** A socket without a token has brought one. @throws HeadwayError too_many_requests */
+  onIdentified: (tenant: string) => void
   /** An error message was sent. */
   onRefused: (code: ErrorCode) => void
 }
@@ -161,13 +163,14 @@ export class Session implements WatchOwner {
     return watch !== undefined
   }
 
-  /** @throws HeadwayError unauthorized, token_expired, forbidden; the identity stays as it was */
+  /** @throws HeadwayError unauthorized, token_expired, forbidden, too_many_requests; the identity stays as it was */
   async authenticate (token: string): Promise<void> {
     const next = await this.#shared.auth.verify(token)
     requireScope(next, 'jobs:read')
     if (this.#identity !== null && this.#identity.tenant_id !== next.tenant_id) {
       throw new HeadwayError('forbidden', 'The token belongs to another tenant than this socket; open another one.')
     }
+    if (this.#identity === null && !this.#disposed) this.#shared.onIdentified(next.tenant_id)
     this.#identity = next
   }
 

@@ -41,4 +41,9 @@ export interface GatewaySettings {
   /** HTTP, a tenant and gateway. */
   tenant_requests_per_s: number
   tenant_events_per_s: number
+  /** Sockets and streams, a tenant and gateway. */
+  tenant_sockets_max: number
+  tenant_handshakes_per_s: number
+  /** On all sockets of a tenant at this gateway. */
+  tenant_messages_per_s: number
 }

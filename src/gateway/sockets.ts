@@ -3,7 +3,6 @@
 
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import websocket from '@fastify/websocket'
 import type { Logger } from 'pino'
@@ -11,25 +10,23 @@ import type { WebSocket } from 'ws'
 import { HeadwayError } from '../protocol/errors.ts'
 import { type SocketQuery, socketQuery } from '../protocol/schema/queries.ts'
 import type { Actions } from './actions.ts'
+import type { Admission } from './admission.ts'
 import { type Auth, bearerOf, requireScope } from './auth.ts'
+import { letGo, reconnectAfterMs } from './departure.ts'
 import type { Hub } from './hub.ts'
 import type { Join } from './join.ts'
 import { joinOptions } from './join-options.ts'
-import type { OriginPolicy } from './origin.ts'
 import { createPost } from './post.ts'
 import type { JoinOptions } from './room.ts'
 import { Session, type SessionOptions } from './session.ts'
 import type { GatewaySettings } from './settings.ts'
 import type { Tickets } from './tickets.ts'
 import { countOne, type Tally } from './tally.ts'
-import { TokenBucket } from './token-bucket.ts'
 
 const PROTOCOL = 'headway.v1'
 const TOKEN_PROTOCOL = 'bearer.'
 /** How long a peer may take to answer a close frame, ms. */
 const CLOSE_MS_MAX = 5_000
-/** A restarting gateway spreads its clients over this time, ms. */
-const RECONNECT_AFTER_MS_MAX = 5_000
 const TICK_MS_MAX = 1_000
 
 /** ws's own defaults allow 100 MiB, 16,384 fragments and 262,144 chunks: a few sockets could take the process down. */
@@ -41,7 +38,7 @@ export interface SocketsOptions {
   auth: Auth
   tickets: Pick<Tickets, 'redeem'>
   actions: Actions
-  origins: OriginPolicy
+  admission: Admission
   config: GatewaySettings
   tally: Tally
   log: Logger
@@ -51,14 +48,8 @@ export interface Sockets {
   /** Routes and the WebSocket server; `page` answers `GET /` without an upgrade. */
   register: (app: FastifyInstance, page: (request: FastifyRequest, reply: FastifyReply) => unknown) => Promise<void>
   start: () => void
-  /** Upgrades answer 503 from now on; every socket is closed with 1012 and a time to come back, spread over the drain window. */
+  /** Every socket is closed with 1012 and a time to come back, spread over the drain window. */
   stop: () => Promise<void>
-  /**
-   * A stream that is no socket counts like one. @returns leave
-   * @throws HeadwayError not_ready, overloaded
-   */
-  admitStream: () => () => void
-  count: () => { sockets: number, streams: number }
 }
 
 declare module 'fastify' {
@@ -67,13 +58,11 @@ declare module 'fastify' {
 }
 
 export function createSockets (options: SocketsOptions): Sockets {
-  const { hub, join, auth, tickets, actions, origins, config, tally, log } = options
+  const { hub, join, auth, tickets, actions, admission, config, tally, log } = options
   const sessions = new Set<Session>()
   /** Of sockets whose token comes in the first message: what their address asks for. */
   const wanted = new WeakMap<Session, { job_id: string, joining: JoinOptions }>()
-  const handshakes = new TokenBucket({ per_s: config.handshakes_per_s, burst: config.handshakes_per_s })
   let ticker: NodeJS.Timeout | undefined
-  let streams = 0
   let stopping = false
 
   const shared: SessionOptions = {
@@ -88,11 +77,12 @@ export function createSockets (options: SocketsOptions): Sockets {
     subscriptions_max: config.subscriptions_max,
     onMessage: (session, bytes) => actions(session, bytes, subscribeWanted),
     onClosed (session, code) {
-      sessions.delete(session)
+      forget(session)
       if (code === null) return
       countOne(tally.closed, code)
       log.debug({ event: 'socket_closed', close_code: code, tenant_id: session.identity?.tenant_id }, 'a socket was closed')
     },
+    onIdentified: admission.identify,
     onRefused: code => countOne(tally.refused, code)
   }
 
@@ -101,18 +91,13 @@ export function createSockets (options: SocketsOptions): Sockets {
     if (jobId !== undefined) session.subscribe(jobId, joining).catch(error => session.fail(null, error, jobId))
   }
 
-  function admit (): void {
-    if (stopping) throw new HeadwayError('not_ready', 'This gateway is stopping; another one will answer.')
-    if (sessions.size + streams >= config.sockets_max) throw new HeadwayError('overloaded', 'This gateway holds as many sockets as it may.')
-    if (!handshakes.take()) throw new HeadwayError('overloaded', 'More clients come at once than this gateway takes; come back in a moment.')
+  function forget (session: Session): void {
+    if (sessions.delete(session)) admission.leave('sockets', session.identity?.tenant_id ?? null)
   }
 
   async function beforeUpgrade (request: FastifyRequest): Promise<void> {
     if (!request.ws) return
-    admit()
-    if (!origins.permits(request.headers.origin, request.host)) {
-      throw new HeadwayError('forbidden', 'Pages of this origin may not connect; see HEADWAY_ALLOWED_ORIGINS.')
-    }
+    admission.knock(request)
     const query = request.query as SocketQuery
     const { job_id: jobId, wait_ms: waitMs = 0, ticket } = query
     const joining = joinOptions(query)
@@ -123,6 +108,7 @@ export function createSockets (options: SocketsOptions): Sockets {
     // Who left meanwhile is not announced any more.
     if (request.raw.socket.destroyed) throw new HeadwayError('closed', 'The client is gone.')
     if (identity !== null) requireScope(identity, 'jobs:read')
+    admission.enter('sockets', identity?.tenant_id ?? null)
     const session = new Session(shared, identity)
     sessions.add(session)
     request.session = session
@@ -132,7 +118,7 @@ export function createSockets (options: SocketsOptions): Sockets {
     const subscribed = session.subscribe(jobId, joining)
     // Waiting happens on the open socket: proxies do not wait a minute for the answer to an upgrade.
     if (waitMs > 0) subscribed.catch(error => session.fail(null, error, jobId))
-    else await subscribed.catch(error => { sessions.delete(session); throw error })
+    else await subscribed.catch(error => { forget(session); throw error })
   }
 
   function connect (socket: WebSocket, request: FastifyRequest): void {
@@ -152,7 +138,7 @@ export function createSockets (options: SocketsOptions): Sockets {
   }
 
   function restart (session: Session): void {
-    session.close(1012, JSON.stringify({ reconnect_after_ms: Math.ceil(Math.random() * RECONNECT_AFTER_MS_MAX) }))
+    session.close(1012, JSON.stringify({ reconnect_after_ms: reconnectAfterMs() }))
   }
 
   return {
@@ -185,21 +171,9 @@ export function createSockets (options: SocketsOptions): Sockets {
     },
     async stop () {
       stopping = true
-      const leaving = [...sessions].map(session => ({ session, at: Math.random() * config.drain_window_ms })).sort((a, b) => a.at - b.at)
-      const begun = performance.now()
-      for (const { session, at } of leaving) {
-        const wait = begun + at - performance.now()
-        if (wait > 1) await delay(wait)
-        restart(session)
-      }
+      await letGo(sessions, config.drain_window_ms, restart)
       clearInterval(ticker)
-    },
-    admitStream () {
-      admit()
-      streams++
-      return () => { streams-- }
-    },
-    count: () => ({ sockets: sessions.size, streams })
+    }
   }
 }
 

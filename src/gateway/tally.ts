@@ -6,6 +6,10 @@ import type { ErrorCode } from '../protocol/errors.ts'
 /** Seconds. The bound of the objective (docs/slos.md) is one of them. */
 const AGE_BOUNDS_S = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
+/** Why a connection was not taken. */
+export const ADMISSION_REFUSALS = ['stopping', 'connections', 'handshakes', 'origin', 'tenant_connections', 'tenant_handshakes'] as const
+export type AdmissionRefusal = typeof ADMISSION_REFUSALS[number]
+
 export interface Tally {
   /** Writes to connections, the frames in them, their bytes. */
   writes: number
@@ -28,6 +32,8 @@ export interface Tally {
   closed: Map<number, number>
   /** Error messages on sockets, by code. */
   refused: Map<ErrorCode, number>
+  /** Connections that were not taken, by reason. */
+  turned_away: Map<AdmissionRefusal, number>
   /** HTTP answers, by `<route> <status>`. */
   answered: Map<string, number>
 }
@@ -48,6 +54,7 @@ export function createTally (): Tally {
     rechecks_failed: 0,
     closed: new Map(),
     refused: new Map(),
+    turned_away: new Map(ADMISSION_REFUSALS.map(reason => [reason, 0])),
     answered: new Map()
   }
 }

@@ -29,6 +29,11 @@ export class TokenBucket {
     return true
   }
 
+  /** What was taken was not used. */
+  giveBack (): void {
+    this.#tokens = Math.min(this.#options.burst, this.#tokens + 1)
+  }
+
   #now (): number {
     return this.#options.now?.() ?? performance.now()
   }

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { NO_LOG } from '../../src/engine/connections.ts'
 import { createEventParser } from '../../src/client/event-stream.ts'
 import type { StreamEvent } from '../../src/client/event-stream.ts'
+import { createStreamSocket } from '../../src/client/stream-socket.ts'
 import { createClient } from '../../src/client/index.ts'
 import type { ClientOptions, JobMessage } from '../../src/client/index.ts'
 import { ProgressMonitor } from '../../src/worker/index.ts'
@@ -57,6 +58,22 @@ t.test('a stream is read whatever pieces it comes in', async t => {
   ], 1]
   t.same(read([text]), expected)
   t.same(read([...text]), expected, 'byte by byte')
+})
+
+t.test('a gateway that stops says when to come back; what stands first is for lines that break', async t => {
+  const begin = 'retry: 500\n\nid: 1.2\nevent: job.progress\ndata: {}\n\n'
+  const endOf = (body: string) => new Promise<{ code?: number, reason?: string }>(resolve => {
+    const Socket = createStreamSocket({
+      base: new URL('http://gateway/'),
+      fetch: async () => new Response(body),
+      clock: { setTimeout: (run, ms) => setTimeout(run, ms), clearTimeout: timer => clearTimeout(timer as NodeJS.Timeout) }
+    })
+    const socket = new Socket('', ['headway.v1', 'bearer.x'])
+    socket.onclose = resolve
+    socket.send(JSON.stringify({ action: 'subscribe', job_id: 'job', since: '1.1' }))
+  })
+  t.match(await endOf(`${begin}retry: 1234\n\n`), { code: 1012, reason: '{"reconnect_after_ms":1234}' })
+  t.match(await endOf(begin), { code: 1006 })
 })
 
 t.test('a job to its end over a line that is cut, control calls, the tenant: no event is missed or doubled', async t => {

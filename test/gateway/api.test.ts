@@ -160,7 +160,9 @@ t.test('a ticket opens one socket or one stream, for its tenant and page', async
   t.match(await call(`${url}/v1/jobs/seen/events`, 'GET', null), { status: 401 })
 
   const own = { origin: url }
-  t.equal((await fetch(`${url}/v1/jobs/seen/events?ticket=${await ticketOf(own)}`, { headers: { origin: 'http://evil.example' } })).status, 401)
+  const from = async (ticket: string, origin: string) => (await fetch(`${url}/v1/jobs/seen/events?ticket=${ticket}`, { headers: { origin } })).status
+  t.equal(await from(await ticketOf(own), 'http://evil.example'), 403)
+  t.equal(await from(await ticketOf({ origin: 'http://evil.example' }), url), 401, 'only the page that asked for it')
   t.match(await new Client(`${url}/?job_id=seen&ticket=${await ticketOf(own)}`, [], { origin: url }).open(), {})
   t.ok((await engine.connections.command.pttl(engine.keys.ticket(await ticketOf()))) <= 30_000)
 

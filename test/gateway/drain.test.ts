@@ -1,5 +1,7 @@
 // A gateway that goes, and one to which too many come at once: who is turned away, with what, and when.
 
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import t from 'tap'
 import { until } from '../support/wait.ts'
 import { call, Client, privateRedis, startGateway, tokenOf } from './support.ts'
@@ -24,6 +26,44 @@ t.test('not ready at once, serving for the delay, then closed within the window,
     t.equal(code, 1012)
     t.type((JSON.parse(reason) as { reconnect_after_ms: unknown }).reconnect_after_ms, 'number')
   }
+})
+
+t.test('streams go like sockets: spread over the window, each told when to come back', async t => {
+  const { gateway, engine, url } = await startGateway(t, redis, { HEADWAY_DRAIN_WINDOW_MS: '1500' })
+  await engine.submit({ tenant: 'acme', job: 'j', type: 'job.register', data: { items_total: 1 } })
+  const path = `${url}/v1/jobs/j/events?token=${token}`
+  const texts = await Promise.all(Array.from({ length: 12 }, async () => {
+    const response = await fetch(path)
+    return { ended: false, response }
+  }))
+  const all = Promise.all(texts.map(async one => {
+    const text = await one.response.text()
+    one.ended = true
+    return text
+  }))
+  const stopped = gateway.stop()
+  await until(() => texts.some(({ ended }) => ended), { what: 'the first ends' })
+  t.notOk(texts.every(({ ended }) => ended), 'not all at once')
+  t.match(await call(path, 'GET', null), { status: 503, body: { code: 'not_ready' } })
+  await stopped
+  const delays = (await all).map(text => {
+    const [, last] = /\nretry: (\d+)\n\n$/.exec(text) ?? []
+    t.match(text, /event: job.snapshot/)
+    return Number(last)
+  })
+  t.ok(delays.every(ms => ms >= 1 && ms <= 5_000), delays.join())
+  t.ok(new Set(delays).size > 6, 'not the same for all')
+})
+
+t.test('a connection on which nobody has asked anything does not hold it up', async t => {
+  const { gateway, url } = await startGateway(t, redis)
+  const ahead = connect({ host: '127.0.0.1', port: Number(new URL(url).port) })
+  await once(ahead, 'connect')
+  const gone = once(ahead, 'close')
+  ahead.resume()
+  await gateway.stop()
+  await gone
+  t.pass('it is cut, sooner than Node would')
 })
 
 t.test('more handshakes a second than allowed', async t => {

@@ -82,6 +82,7 @@ t.test('a socket that goes while its token is looked at watches nothing', async 
     subscriptions_max: 1,
     onMessage () {},
     onClosed () {},
+    onIdentified () {},
     onRefused () {}
   }, null)
   const authenticated = session.authenticate('token')

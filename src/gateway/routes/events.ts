@@ -6,20 +6,23 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { formatCursor, parseCursor, type Cursor } from '../../protocol/cursor.ts'
 import { HeadwayError } from '../../protocol/errors.ts'
 import { eventsQuery, jobParams, type EventsQuery, type JobParams } from '../../protocol/schema/queries.ts'
+import type { Admission } from '../admission.ts'
 import { type Auth, bearerOf, type Identity, requireScope } from '../auth.ts'
 import { Backlog } from '../backlog.ts'
+import { reconnectAfterMs } from '../departure.ts'
 import type { Frame } from '../frame.ts'
 import type { Join } from '../join.ts'
 import { joinOptions } from '../join-options.ts'
 import { toHeadwayError, toProblem } from '../problem.ts'
-import type { Sockets } from '../sockets.ts'
+import type { Streams } from '../streams.ts'
 import type { Tickets } from '../tickets.ts'
 
 export interface EventsRouteOptions {
   join: Join
   auth: Auth
   tickets: Pick<Tickets, 'redeem'>
-  sockets: Pick<Sockets, 'admitStream'>
+  streams: Streams
+  admission: Admission
   /** Between two comments that keep the line open, ms. */
   heartbeat_ms: number
   /** Bytes that one reader may leave unread; beyond it is behind. */
@@ -28,21 +31,15 @@ export interface EventsRouteOptions {
   behind_ms_max: number
 }
 
-export interface EventsRoute {
-  /** Ends every stream. */
-  stop: () => void
-}
-
-/** How long a browser waits before it comes back, ms: each is told another time, so that they do not come together. */
+/** How long a browser waits before it comes back after a cut line, ms: each is told another time, so that they do not come together. */
 const RETRY_MS_MIN = 500
 const RETRY_MS_MAX = 3_000
 const COMMENT = ': alive\n\n'
 /** The last is for nginx, which else collects before it passes on. */
 const STREAM_HEADERS = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 
-export function registerEventsRoute (app: FastifyInstance, options: EventsRouteOptions): EventsRoute {
-  const { join, auth, tickets, sockets } = options
-  const streams = new Set<() => void>()
+export function registerEventsRoute (app: FastifyInstance, options: EventsRouteOptions): void {
+  const { join, auth, tickets, streams, admission } = options
   const schema = {
     tags: ['live'],
     summary: 'Watch a job as server-sent events',
@@ -52,22 +49,26 @@ export function registerEventsRoute (app: FastifyInstance, options: EventsRouteO
     produces: ['text/event-stream'],
     response: { 200: { type: 'string', description: 'Messages, until the job\'s end.' }, 204: { type: 'null', description: 'The job had ended at the position asked for.' } }
   }
-  const config = { stream: true, codes: ['unknown_job', 'invalid_cursor', 'overloaded', 'not_ready', 'archive_unavailable'] } as const
+  const codes = ['unknown_job', 'invalid_cursor', 'overloaded', 'not_ready', 'archive_unavailable'] as const
+  const config = { stream: true, codes } as const
 
   app.get<{ Params: JobParams, Querystring: EventsQuery }>('/v1/jobs/:id/events', { config, schema, exposeHeadRoute: false }, async (request, reply) => {
     const { query, params: { id }, headers } = request
+    admission.knock(request)
     const since = cursorOf(query.since ?? headers['last-event-id']?.toString())
     const token = query.token ?? bearerOf(headers.authorization)
     if (token === null && query.ticket === undefined) throw new HeadwayError('unauthorized', 'Send Authorization: Bearer <token>, ?ticket= or ?token=.')
     const identity = query.ticket === undefined ? await auth.verify(token ?? '') : await tickets.redeem(query.ticket, headers.origin)
     requireScope(identity, 'jobs:read')
-    const release = sockets.admitStream()
+    const { tenant_id: tenant } = identity
+    admission.enter('streams', tenant)
 
     const stream = createStream(reply, identity, since, options)
     await new Promise<void>((resolve, reject) => {
+      let over = false
       const place = join(identity, id, {
-        joined (_resumed, over) {
-          if (over) void reply.code(204).send() // so that a browser stays away
+        joined (_resumed, nothingFollows) {
+          if (nothingFollows) void reply.code(204).send() // so that a browser stays away
           else stream.begin()
           resolve()
         },
@@ -82,23 +83,26 @@ export function registerEventsRoute (app: FastifyInstance, options: EventsRouteO
           end()
         }
       }, { ...joinOptions(query), since })
+      const leave = streams.add(() => {
+        if (stream.begun()) stream.askBack()
+        end()
+      })
       function end (): void {
-        if (!streams.delete(end)) return
-        release()
+        if (over) return
+        over = true
+        leave()
+        admission.leave('streams', tenant)
         place.leave()
         stream.end()
         if (stream.begun() || reply.sent || reply.raw.destroyed) resolve()
         else reject(new HeadwayError('not_ready', 'This gateway is stopping; another one will answer.'))
       }
-      streams.add(end)
       reply.raw.once('close', end)
       // Who left while the token was looked at is not announced any more.
       if (reply.raw.destroyed || request.raw.socket.destroyed) end()
     })
     return reply
   })
-
-  return { stop () { for (const end of [...streams]) end() } }
 }
 
 /** @throws HeadwayError invalid_cursor */
@@ -139,6 +143,10 @@ function createStream (reply: FastifyReply, identity: Identity, since: Cursor | 
         if ((expiresAt !== null && now >= expiresAt) || backlog.behindMs(now) >= behindMax) raw.destroy()
         else raw.write(COMMENT)
       }, Math.min(heartbeatMs, behindMax))
+    },
+    /** It ends because the gateway stops. */
+    askBack (): void {
+      raw.write(`retry: ${reconnectAfterMs()}\n\n`)
     },
     tell (why: HeadwayError): void {
       raw.write(`event: error\ndata: ${JSON.stringify(toProblem(toHeadwayError(why)))}\n\n`)
