@@ -44,6 +44,11 @@ function start (main: HTMLElement): void {
     show({ element: createSignIn(reason, () => { open(true) }), title: 'Access token', stop () {} }, false)
   }
 
+  // By its address it would leave the page: what stands behind the # is the route.
+  document.querySelector('.skip')?.addEventListener('click', event => {
+    event.preventDefault()
+    main.focus()
+  })
   addEventListener('hashchange', () => {
     if (location.hash.startsWith('#token=')) {
       client?.close()

@@ -15,11 +15,18 @@ export function createSignIn (reason: string | null, signedIn: () => void): HTML
     field,
     h('button', { type: 'submit', class: 'primary' }, ['Open'])
   ]
-  return h('form', { class: 'card sign-in' }, content, {
+  const form = h('form', { class: 'card sign-in' }, content, {
     submit: event => {
       event.preventDefault()
       keepToken(field.value)
       signedIn()
     }
   })
+  // A token has one line.
+  field.addEventListener('keydown', event => {
+    if (event.key !== 'Enter') return
+    event.preventDefault()
+    form.requestSubmit()
+  })
+  return form
 }

@@ -2,7 +2,7 @@
 
 import type { WatchView } from '../client/index.ts'
 import type { JobView } from '../protocol/messages.ts'
-import { CONTROL_ACTIONS, CONTROL_TARGETS, isTerminal } from '../protocol/states.ts'
+import { CONTROL_ACTIONS, CONTROL_TARGETS } from '../protocol/states.ts'
 import type { ControlAction } from '../protocol/states.ts'
 import { detailText, percentText } from './texts.ts'
 import type { Texts } from './texts.ts'
@@ -44,12 +44,27 @@ export function createParts (texts: Texts, onControl: (action: ControlAction) =>
     const button = make('button', 'button')
     button.setAttribute('type', 'button')
     button.textContent = texts.actions[action]
-    button.addEventListener('click', () => onControl(action))
+    button.addEventListener('click', () => { if (!button.hasAttribute('aria-disabled')) onControl(action) })
+    // After the focus has found its next place.
+    button.addEventListener('blur', () => { setTimeout(showButtons) })
     return { action, button }
   })
   const bar = make('div', 'buttons')
   const element = make('div', 'base', [make('div', 'row head', [title, value]), track, make('div', 'row foot', [state, detail]), bar, wrong, said])
   let announced = ''
+  let offered: readonly ControlAction[] = []
+
+  /** A button that has the focus stays until it has lost it, or a keyboard user would be thrown to the top of the page. */
+  function showButtons (): void {
+    const shown = buttons.filter(({ action, button }) => {
+      const useful = offered.includes(action)
+      if (useful) button.removeAttribute('aria-disabled')
+      else button.setAttribute('aria-disabled', 'true')
+      return useful || button.matches(':focus')
+    }).map(({ button }) => button)
+    for (const child of [...bar.children]) if (!shown.includes(child as HTMLElement)) child.remove()
+    shown.forEach((button, n) => { if (bar.children[n] !== button) bar.insertBefore(button, bar.children[n] ?? null) })
+  }
 
   function drawJob (job: JobView, { lang }: PartsSettings): void {
     const total = Math.max(1, job.items_total)
@@ -85,10 +100,8 @@ export function createParts (texts: Texts, onControl: (action: ControlAction) =>
       setText(state, word)
       setClass(state, `state ${error !== null ? 'failed' : job?.state ?? ''}`)
       setClass(element, `base ${job?.state ?? ''}`)
-      const wanted = settings.controls && job !== null && !isTerminal(job.state)
-        ? buttons.filter(({ action }) => useful(action, job)).map(({ button }) => button)
-        : []
-      if (wanted.length !== bar.childElementCount || wanted.some((button, n) => bar.children[n] !== button)) bar.replaceChildren(...wanted)
+      offered = settings.controls && job !== null ? CONTROL_ACTIONS.filter(action => useful(action, job)) : []
+      showButtons()
     }
   }
 }

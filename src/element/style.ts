@@ -1,5 +1,5 @@
 // How the element looks. A page changes it by these variables on the element or anywhere above, or by ::part(title value track
-// fill state detail button).
+// fill state detail button). Words in a colour are mixed with that of the text around them: they are read on any ground.
 
 export const STYLE = `
 :host {
@@ -22,15 +22,15 @@ export const STYLE = `
 .value { font-weight: 650; white-space: nowrap; }
 .track { display: flex; height: var(--_height); margin: 0.4em 0; border-radius: var(--_radius); background: var(--_track); overflow: hidden; }
 .fill { height: 100%; transition: inline-size 0.25s linear; }
-.done { background: var(--_accent); }
-.failed { background: var(--_failed); }
-.active { background: var(--_active); }
-.running .active { animation: beat 1.8s ease-in-out infinite; }
+.fill.done { background: var(--_accent); }
+.fill.failed { background: var(--_failed); }
+.fill.active { background: var(--_active); }
+.running .fill.active { animation: beat 1.8s ease-in-out infinite; }
 .foot { font-size: 0.87em; color: var(--_muted); flex-wrap: wrap; }
 .state { font-weight: 600; }
 .state.paused, .state.pausing, .state.canceling { color: var(--_warn); }
-.state.failed { background: none; color: var(--_failed); }
-.state.completed { color: var(--_accent); }
+.state.failed, .wrong { color: color-mix(in srgb, var(--_failed) 78%, currentColor); }
+.state.completed { color: color-mix(in srgb, var(--_accent) 68%, currentColor); }
 .buttons { display: flex; gap: 0.4em; margin-top: 0.5em; }
 .buttons:empty { display: none; }
 button { font: inherit; font-size: 0.87em; padding: 0.25em 0.8em; color: inherit; background: none; cursor: pointer;
@@ -38,7 +38,6 @@ button { font: inherit; font-size: 0.87em; padding: 0.25em 0.8em; color: inherit
 button:hover { background: var(--_track); }
 button:focus-visible { outline: 2px solid var(--_active); outline-offset: 2px; }
 button[aria-disabled] { opacity: 0.5; cursor: default; }
-.wrong { color: var(--_failed); }
 .unseen { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 [hidden] { display: none; }
 @keyframes beat { 50% { opacity: 0.45; } }

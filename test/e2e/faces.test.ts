@@ -1,44 +1,18 @@
 // What people see, in a real Chromium: the same truth after a reload and on another gateway, tenants apart, 100,000 items, no
 // barriers in any state, light or dark; the element and the React hooks on a page of somebody else's.
 
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { ProgressMonitor } from '../../src/worker/index.ts'
 import { startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 import { barriers, openPage, progressOf, startBrowser } from './browser.ts'
+import { serveEmbedded } from './embedded/serve.ts'
 import { TENANT, startBalancer, startGatewayProcess, tokenOf } from './support.ts'
 
 t.setTimeout(240_000) // processes start slowly on a machine that runs all tests
 
 const LARGE = 100_000
-
-/** A page on another origin, under a policy as strict as any. */
-async function serveEmbedded (t: Test, gateway: string): Promise<string> {
-  const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL('embedded/page.ts', import.meta.url))],
-    bundle: true,
-    format: 'esm',
-    write: false,
-    define: { 'process.env.NODE_ENV': '"production"' },
-    logLevel: 'silent'
-  })
-  const html = `<!doctype html><html lang="de"><title>Embedded</title><script type="module" src="/page.js"></script>
-    <body><main><h1>Somebody else’s page</h1><headway-progress job="embedded" controls wait-ms="10000"></headway-progress><div id="root"></div></main>`
-  const policy = `default-src 'none'; script-src 'self'; connect-src ${gateway} ${gateway.replace('http', 'ws')}`
-  const server = createServer((request, response) => {
-    const isScript = request.url === '/page.js'
-    response.writeHead(200, { 'content-type': `${isScript ? 'text/javascript' : 'text/html'}; charset=utf-8`, 'content-security-policy': policy })
-    response.end(isScript ? outputFiles[0]?.text : request.url === '/' ? html : '')
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => { server.closeAllConnections(); server.close() })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
+const EMBEDDED = '<headway-progress job="embedded" controls wait-ms="10000"></headway-progress><div id="root"></div>'
 
 t.test('the faces', async t => {
   const redis = await startRedis()
@@ -148,7 +122,7 @@ t.test('the faces', async t => {
   await t.test('the element and the hooks on another page: they move, hold, go on and end', async t => {
     const gateway = gateways[1]?.url ?? ''
     const { page, complaints } = await openPage(browser)
-    await page.goto(`${await serveEmbedded(t, gateway)}/#url=${gateway}&token=${token}`)
+    await page.goto(`${await serveEmbedded(t, gateway, EMBEDDED)}/#url=${gateway}&token=${token}`)
     await mine.registerJob('embedded', { items_total: 3, title: 'Embedded', state: 'running', auto_complete: true })
     const bar = page.locator('headway-progress').getByRole('progressbar', { name: 'Embedded' })
     await bar.waitFor()

@@ -1,4 +1,4 @@
-// A page of somebody else: the element and the React hooks, on one client. Bundled by the test.
+// A page of somebody else: the element, and the React hooks where there is a #root, on one client. Bundled by serve.ts.
 
 import { createElement as e, StrictMode, type ReactElement } from 'react'
 import { createRoot } from 'react-dom/client'
@@ -22,4 +22,6 @@ function Job (): ReactElement {
 }
 
 addEventListener('headway-end', event => { document.title = (event as CustomEvent<{ state: string }>).detail.state })
-createRoot(document.querySelector('#root') as HTMLElement).render(e(StrictMode, {}, e(HeadwayProvider, { client }, e(Job))))
+document.body.style.backgroundColor = 'Canvas' // axe-core takes a page without one for white, in the dark too
+const root = document.querySelector('#root')
+if (root !== null) createRoot(root).render(e(StrictMode, {}, e(HeadwayProvider, { client }, e(Job))))
