@@ -47,7 +47,8 @@ export async function startProxy (target: number): Promise<Proxy> {
       stalled = false
       each(socket => socket.resume())
     },
-    reset () { each(socket => socket.resetAndDestroy()) },
+    // libuv does not reset what is being shut down, and Node would keep its handle for ever.
+    reset () { each(socket => { if (socket.writableEnded) socket.destroy(); else socket.resetAndDestroy() }) },
     close () {
       each(socket => socket.destroy())
       server.close()
