@@ -34,6 +34,8 @@ export interface TenantJobs {
   removed: (id: string, epoch: number) => boolean
   /** The registration of this run of the job, if it is at hand. */
   registrationOf: (job: StoredJob) => Registration | null
+  /** Whether a newer state of the job is known. */
+  isAhead: (job: StoredJob) => boolean
   /** What a list brought. @param told everybody gets this state now, by a snapshot */
   listed: (job: StoredJob, registration: Registration, told: boolean) => void
   /** Sends what is held back. */
@@ -207,6 +209,10 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
       return true
     },
     registrationOf,
+    isAhead (job) {
+      const known = entries.get(job.id)?.job ?? null
+      return known !== null && isNewer(known, job)
+    },
     listed (job, value, told) {
       const entry = touch(job.id)
       entry.registration = { epoch: job.registered_epoch, value }

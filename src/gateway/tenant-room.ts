@@ -5,7 +5,7 @@
 // kept for those who join, since it may be newer than the list. A recheck does the same for everybody, as `reset: true`.
 
 import type { JobPage, TenantChange } from '../engine/engine.ts'
-import type { HeadwayError } from '../protocol/errors.ts'
+import { HeadwayError } from '../protocol/errors.ts'
 import type { Registration, StoredJob } from '../protocol/job.ts'
 import type { JobView } from '../protocol/messages.ts'
 import type { TenantMessage } from '../protocol/tenant-messages.ts'
@@ -110,6 +110,11 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
 
   function finish (read: Read, page: JobPage): void {
     if (closed) return
+    // A promoted node that lacks what was told already, before the next drain issues the new epoch: (epoch, rev) must not go back.
+    if (page.jobs.some(({ job }) => !read.changes.has(job.id) && jobs.isAhead(job))) {
+      read.again = true
+      return fail(read, new HeadwayError('redis_unavailable', 'Redis has lost writes and is about to say so; repeat the request in a moment.'))
+    }
     reading = null
     failures = 0
     if (read.again) {

@@ -234,6 +234,32 @@ t.test('another interruption during a recheck: listed once more', async t => {
   t.same(first.heard, ['reset:a3'])
 })
 
+t.test('a list that lacks what was told is not shown: the next one, of the new epoch, is', async t => {
+  const { engine, room, first, list } = await liveRoom(page(['a', 5], ['b', 1]))
+  engine.publish(changed('a', 7, { state: 'completed' }))
+  void room.recheck()
+  const late = watcher()
+  room.join(late)
+  ;(await list(2)).resolve(page(['a', 5], ['b', 1]))
+  await settled()
+  t.same(first.heard, ['a7:completed'], 'nothing goes back')
+  t.equal(late.why?.code, 'redis_unavailable')
+  const third = await list(3)
+  engine.publish(changed('b', 1, { epoch: EPOCH + 1, registered_epoch: EPOCH }))
+  third.resolve(page(['a', 5, { epoch: EPOCH + 1, registered_epoch: EPOCH }], ['b', 1, { epoch: EPOCH + 1, registered_epoch: EPOCH }]))
+  await until(() => first.heard.includes('reset:a5,b1'))
+})
+
+t.test('a change during the list may be newer than it', async t => {
+  const { engine, room, first, list } = await liveRoom(page(['a', 5]))
+  const done = room.recheck()
+  const second = await list(2)
+  engine.publish(changed('a', 6, { state: 'paused' }))
+  second.resolve(page(['a', 5]))
+  await done
+  t.same(first.heard, ['a6:paused', 'reset:a6'])
+})
+
 t.test('Redis away: joiners are told, members wait for the reset', async t => {
   const { room, first, list } = await liveRoom(page(['a', 1]))
   const late = watcher()
