@@ -6,7 +6,7 @@
 // among them. So a few streams run at a time; when there are more, they take turns, which loses nothing.
 
 import type { AckMessage, ClientMessage, ErrorMessage, JobView } from '../protocol/messages.ts'
-import { createEventParser } from './event-stream.ts'
+import { createEventParser } from '../protocol/event-stream.ts'
 import type { Clock, SocketFactory, SocketLike } from './platform.ts'
 
 type Subscribe = Extract<ClientMessage, { action: 'subscribe' }>

@@ -3,9 +3,9 @@
 // (epoch, rev) orders states and seq the logged events. A repeat is ignored; a jump in seq is a gap, which Headway does
 // not let happen, so whoever sees one takes a new snapshot. Views are immutable: what did not change stays the same object.
 
-import type { ItemEventName, ItemView, JobMessage, JobMetrics, JobView, SnapshotData, StateChangedData } from '../protocol/messages.ts'
+import { applyToJob, isFinal, isProgress } from '../protocol/apply.ts'
+import type { ItemEventName, ItemView, JobMessage, JobView, SnapshotData } from '../protocol/messages.ts'
 import type { ErrorCode } from '../protocol/errors.ts'
-import type { TerminalJobState } from '../protocol/states.ts'
 
 /**
  * connecting: no snapshot yet. live: up to date. reconnecting: shows the last known state. ended: the job has ended and
@@ -52,27 +52,16 @@ export function applyMessage (view: WatchView, message: JobMessage): Applied {
     if (message.seq <= job.seq) return { view, verdict: 'ignored' }
     if (message.seq > job.seq + 1) return { view, verdict: 'gap' }
   }
-  const position = { seq: message.seq, rev: Math.max(job.rev, message.rev), updated_at: message.ts }
   const isItem = !message.type.startsWith('job.')
-  const changes = isItem ? {} : jobChanges(job, message)
   return {
     view: {
       ...view,
-      job: { ...job, ...changes, ...position },
+      job: applyToJob(job, message),
       ...(isItem ? itemChanges(view, message) : {}),
       messages: appended(view.messages, message)
     },
     verdict: isFinal(message.type) ? 'ended' : 'applied'
   }
-}
-
-/** True for messages that conflate: they carry the current seq and never advance it. */
-export function isProgress (type: string): boolean {
-  return type.endsWith('.progress')
-}
-
-export function isFinal (type: string): type is `job.${TerminalJobState}` {
-  return type === 'job.completed' || type === 'job.canceled' || type === 'job.failed'
 }
 
 function applySnapshot (view: WatchView, message: JobMessage & { data: SnapshotData }): Applied {
@@ -92,40 +81,6 @@ function applySnapshot (view: WatchView, message: JobMessage & { data: SnapshotD
       messages: appended(view.messages, message)
     },
     verdict: data.job.ended_at !== null || isFinal(`job.${data.job.state}`) ? 'ended' : 'applied'
-  }
-}
-
-function jobChanges (job: JobView, message: JobMessage): Partial<JobView> {
-  switch (message.type) {
-    case 'job.state_changed': {
-      const { new_state: state, reason } = message.data as StateChangedData
-      const open = state === 'pausing' || state === 'canceling'
-      return {
-        state,
-        reason,
-        ...(state === 'running' && job.started_at === null ? { started_at: message.ts } : {}),
-        ...(state === 'running' ? {} : { stalled: false }), // leaving running clears it silently
-        ...(open ? {} : { control: { request_id: null, action: job.control.action, acknowledged: job.control.acknowledged } })
-      }
-    }
-    case 'job.progress':
-      return message.data as JobMetrics
-    case 'job.rate_limited':
-      return { rate_limited: true, retry_at: (message.data as { retry_at: string | null }).retry_at }
-    case 'job.rate_limit_cleared':
-      return { rate_limited: false, retry_at: null }
-    case 'job.stalled':
-      return { stalled: true }
-    case 'job.recovered':
-      return { stalled: false }
-    case 'job.deadline_exceeded':
-      return { deadline_exceeded: true }
-    case 'job.completed':
-    case 'job.canceled':
-    case 'job.failed':
-      return { ...message.data as JobMetrics & { state: TerminalJobState, reason: string | null }, ended_at: message.ts }
-    default:
-      return {}
   }
 }
 

@@ -8,14 +8,18 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../engine/connections.ts'
-import { HeadwayError, isErrorCode } from '../protocol/errors.ts'
-import type { ErrorCode } from '../protocol/errors.ts'
+import { HeadwayError } from '../protocol/errors.ts'
 import { EVENTS_PER_POST_MAX } from '../protocol/limits.ts'
 import type { JobView } from '../protocol/messages.ts'
 import { packEvent } from '../protocol/pack.ts'
+import { createDeferred } from '../protocol/ponyfills.ts'
+import type { Deferred } from '../protocol/ponyfills.ts'
 import type { WorkerEvent } from '../protocol/worker-events.ts'
 import { endSpan, headersOf, originOf, SpanKind, startSpan } from '../tracing/trace.ts'
-import type { Transport } from './transport.ts'
+import { baseOf, errorOf, refusalOf } from './http-answers.ts'
+import type { Refusal } from './http-answers.ts'
+import { createHttpWatches } from './http-watches.ts'
+import type { JobControl, Transport } from './transport.ts'
 
 /** Asked before every request, so that it may give a fresh one. */
 export type WorkerToken = string | ((tenant: string) => string | Promise<string>)
@@ -35,22 +39,21 @@ export interface HttpTransportParams {
 interface Waiting {
   event: WorkerEvent
   bytes: number
-  stored: PromiseWithResolvers
+  stored: Deferred<void>
 }
-
-interface PromiseWithResolvers { promise: Promise<void>, resolve: () => void, reject: (error: unknown) => void }
 
 interface Lane { tenant: string, waiting: Waiting[], timer: NodeJS.Timeout | undefined, sending: boolean, newest: Promise<void> }
 
 interface RequestParts { method: string, body?: string, headers?: Record<string, string> }
 
-interface Refusal { index: number, code: string, detail: string, allowed?: string[] }
-interface Answer { rejected: Refusal[] }
+interface Answer { rejected: Refusal[], jobs?: Record<string, JobControl> }
 
 /** Half of what a gateway takes by default: its tenants may have set less. */
 const BODY_BYTES_MAX = 524_288
 const REQUEST_MS_MAX = 15_000
 const RETRY_MS = { min: 100, max: 5000 }
+/** Jobs watched at once: each is a connection. */
+const WATCHES_MAX = 100
 
 /** @throws HeadwayError invalid_field when the URL cannot be read */
 export function createHttpTransport (params: HttpTransportParams): Transport {
@@ -58,14 +61,19 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
   const base = baseOf(params.gateway_url)
   const lanes = new Map<string, Lane>()
   const closing = new AbortController()
+  const watches = createHttpWatches({ base, request, authorization, log })
   let bytesWaiting = 0
   let lastTrouble = ''
 
-  async function request (tenant: string, path: string, init: RequestParts): Promise<Response> {
+  async function authorization (tenant: string): Promise<Record<string, string>> {
     const bearer = typeof token === 'function' ? await token(tenant) : token
+    return bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }
+  }
+
+  async function request (tenant: string, path: string, init: RequestParts): Promise<Response> {
     return await fetch(new URL(path, base), {
       ...init,
-      headers: { accept: 'application/json', ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }), ...init.headers },
+      headers: { accept: 'application/json', ...await authorization(tenant), ...init.headers },
       signal: AbortSignal.any([closing.signal, AbortSignal.timeout(REQUEST_MS_MAX)])
     })
   }
@@ -98,7 +106,8 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
     const traced = headersOf(span)
     try {
       while (left.length > 0) {
-        const { rejected } = await post(lane.tenant, left, traced)
+        const { rejected, jobs = {} } = await post(lane.tenant, left, traced)
+        for (const [job, control] of Object.entries(jobs)) watches.hint(lane.tenant, job, control)
         const refusals = new Map(rejected.map(one => [one.index, one]))
         const again: Waiting[] = []
         for (const [index, one] of left.entries()) {
@@ -131,7 +140,7 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
       try {
         const response = await request(tenant, 'v1/events', { method: 'POST', body, headers })
         if (response.ok) return await response.json() as Answer
-        const error = await errorOf(response)
+        const error = errorOf(response.url, response.status, await response.text())
         const stale = error.code === 'token_expired' && typeof token === 'function'
         if (!error.temporary && !stale) throw error
         waitMs = Math.max(waitMs, Number(response.headers.get('retry-after') ?? 0) * 1000)
@@ -160,7 +169,7 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
         throw new HeadwayError('overloaded', `${event.type} of job ${event.job} was not taken: ${bytesWaiting} bytes wait for ${base.host}; await the calls`)
       }
       bytesWaiting += bytes
-      const stored = deferred()
+      const stored = unwatched()
       const lane = laneOf(event.tenant)
       lane.newest = stored.promise
       // The event as it is now: its caller may go on changing the object.
@@ -178,15 +187,13 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
         throw new HeadwayError('redis_unavailable', `control of job ${job} could not be read from ${base.host}; ask again`, { cause })
       }
       if (response.status === 404) return { state: null, request_id: null }
-      if (!response.ok) throw await errorOf(response)
+      if (!response.ok) throw errorOf(response.url, response.status, await response.text())
       const { state, control } = await response.json() as JobView
       return { state, request_id: control.request_id }
     },
 
-    watch (_, job) {
-      throw new HeadwayError('invalid_config', `job ${job} cannot be watched over gatewayUrl yet; give redisUrl`)
-    },
-    watches_max: 0,
+    watch: watches.watch,
+    watches_max: WATCHES_MAX,
 
     async flush () {
       const those = Array.from(lanes.values())
@@ -196,6 +203,7 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
 
     async close () {
       closing.abort()
+      watches.close()
       for (const lane of lanes.values()) {
         clearTimeout(lane.timer)
         for (const one of lane.waiting.splice(0)) settle(one, givenUp(one.event))
@@ -205,43 +213,12 @@ export function createHttpTransport (params: HttpTransportParams): Transport {
 }
 
 /** A promise whose rejection nobody has to look at: a caller that does not await must not end the process. */
-function deferred (): PromiseWithResolvers {
-  let [resolve, reject]: [PromiseWithResolvers['resolve'], PromiseWithResolvers['reject']] = [() => {}, () => {}]
-  const promise = new Promise<void>((_resolve, _reject) => { [resolve, reject] = [_resolve, _reject] })
-  promise.catch(() => {})
-  return { promise, resolve, reject }
+function unwatched (): Deferred<void> {
+  const deferred = createDeferred()
+  deferred.promise.catch(() => {})
+  return deferred
 }
 
 function givenUp ({ type, job }: WorkerEvent): HeadwayError {
   return new HeadwayError('closed', `${type} of job ${job} was given up: the monitor was closed before a gateway took it`)
-}
-
-function codeOf (code: unknown): ErrorCode {
-  return typeof code === 'string' && isErrorCode(code) ? code : 'internal'
-}
-
-function refusalOf ({ code, detail, allowed = [] }: Refusal): HeadwayError {
-  return new HeadwayError(codeOf(code), detail, { allowed })
-}
-
-/** What is no problem+json comes from something between: 5xx and 429 are worth another try. */
-async function errorOf (response: Response): Promise<HeadwayError> {
-  const { code, detail } = await response.json().catch(() => ({})) as { code?: unknown, detail?: unknown }
-  const passing = response.status >= 500 || response.status === 429
-  const fallback = passing ? 'overloaded' : response.status === 401 ? 'unauthorized' : response.status === 403 ? 'forbidden' : 'not_found'
-  return new HeadwayError(code === undefined || code === 'internal' ? fallback : codeOf(code), String(detail ?? `${response.url} answered ${response.status}`))
-}
-
-function baseOf (url: string): URL {
-  let base: URL
-  try {
-    base = new URL(url.replace(/^ws/, 'http'))
-  } catch (cause) {
-    throw new HeadwayError('invalid_field', `gatewayUrl ${JSON.stringify(url)} cannot be read; give one like https://headway.example.com`, { cause })
-  }
-  if (base.protocol !== 'http:' && base.protocol !== 'https:') {
-    throw new HeadwayError('invalid_field', `gatewayUrl ${JSON.stringify(url)} is not http: or https:; for Redis use redisUrl`)
-  }
-  if (!base.pathname.endsWith('/')) base.pathname += '/'
-  return base
 }

@@ -29,6 +29,8 @@ export interface LiveParams {
   /** Between two heartbeats of a job; 0 = none are sent. */
   heartbeat_ms: number
   log: Log
+  /** For tests: how long an ended job's view stays. */
+  ended_ms?: number
 }
 
 export type StateChangeHandler = (jobId: string, prior: JobState, next: JobState, reason: string | null) => unknown
@@ -91,6 +93,8 @@ export class Live {
 
   /** A call of the application, on its way: told in the same turn, so that what it changes is heard. */
   said (event: WorkerEvent, stored: Promise<void>): void {
+    const before = this.#entries.get(event.job)
+    if (event.type === 'job.register' && before?.ended_at != null) this.#drop(before) // perhaps another run of the same id
     const entry = this.#name(event.job)
     if (entry === null) return
     if (event.type === 'job.register' && event.data.state !== undefined) entry.duty.saidState(event.data.state)
@@ -104,10 +108,15 @@ export class Live {
     if (entry === null) {
       throw new HeadwayError('overloaded', `job ${jobId} cannot be watched: this worker has ${this.#entries.size} jobs in hand already; release() those it is through with`)
     }
+    let known: Promise<void> | undefined
+    const watch = (): JobWatch | null => this.#watch(entry)
     entry.duty.handle ??= new JobHandle({
       id: jobId,
       state: entry.state,
-      known: () => within(KNOWN_MS_MAX, this.#watch(entry)?.ready),
+      known () {
+        known ??= within(KNOWN_MS_MAX, watch()?.ready)
+        return known
+      },
       onChange: () => this.#attend(entry),
       onRelease: () => entry.duty.release()
     })
@@ -239,10 +248,11 @@ export class Live {
   }
 
   #tick (): void {
+    const { ended_ms: endedMs = ENDED_MS } = this.#params
     const now = performance.now()
     for (const entry of [...this.#entries.values()]) {
       const { duty, ended_at: endedAt } = entry
-      if (endedAt !== null && now - endedAt >= ENDED_MS) {
+      if (endedAt !== null && now - endedAt >= endedMs) {
         this.#drop(entry)
         continue
       }

@@ -2,8 +2,8 @@
 
 import t, { type Test } from 'tap'
 import { NO_LOG } from '../../src/engine/connections.ts'
-import { createEventParser } from '../../src/client/event-stream.ts'
-import type { StreamEvent } from '../../src/client/event-stream.ts'
+import { createEventParser } from '../../src/protocol/event-stream.ts'
+import type { StreamEvent } from '../../src/protocol/event-stream.ts'
 import { createStreamSocket } from '../../src/client/stream-socket.ts'
 import { createClient } from '../../src/client/index.ts'
 import type { ClientOptions, JobMessage } from '../../src/client/index.ts'

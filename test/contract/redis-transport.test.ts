@@ -22,6 +22,10 @@ void onEachTopology(t, async (t, topology) => {
     return {
       transport,
       engine,
+      async interrupt () {
+        const nodes = topology.cluster === null ? [topology.server.client()] : topology.cluster.primaries.map(({ redis }) => redis)
+        await Promise.all(nodes.map(node => node.call('CLIENT', 'KILL', 'TYPE', 'pubsub')))
+      },
       async cut () {
         // A stream that is none: every XADD fails, and goes on failing.
         for (let n = 0; n < engine.partitions; n++) await admin.command.set(engine.keys.partition(n).ingest, 'not a stream')
