@@ -23,6 +23,8 @@ export interface DrainResult {
   rejected: number
   gaps: number
   timers: number
+  /** Of the partition's last data loss; 0 = not told. */
+  epoch: number
 }
 
 export interface DrainOptions {
@@ -75,7 +77,8 @@ export function createDrain ({ connections, keys, settings }: DrainParams): Drai
       ignored: number(7),
       rejected: number(8),
       gaps: number(9),
-      timers: number(10)
+      timers: number(10),
+      epoch: number(11)
     }
   }
 }

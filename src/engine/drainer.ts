@@ -18,6 +18,8 @@ export interface Drainer {
   once (partition: number): Promise<DrainResult>
   /** What this process's drains have done so far. */
   readonly drained: Readonly<Drained>
+  /** A partition has another epoch, whoever has raised it: Redis has lost writes. Found by the sweep, so at the latest then. */
+  onEpoch (listener: (partition: number) => void): () => void
 }
 
 export interface DrainerParams {
@@ -44,6 +46,8 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
   const warned = new Map<number, string>()
   const timers = new Set<NodeJS.Timeout>()
   const drained = createDrained()
+  const epochs = new Map<number, number>()
+  const raised = new Set<(partition: number) => void>()
   let stopped = true
 
   async function once (partition: number): Promise<DrainResult> {
@@ -63,9 +67,20 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
     } else {
       events_max[partition] = nextEventsMax(allowed, result)
     }
-    if (result.word !== 'ok') warnOnce(partition, result.word)
-    else warned.delete(partition)
+    if (result.word !== 'ok') {
+      warnOnce(partition, result.word)
+    } else {
+      warned.delete(partition)
+      lookAtEpoch(partition, result.epoch)
+    }
     return result
+  }
+
+  function lookAtEpoch (partition: number, epoch: number): void {
+    const before = epochs.get(partition)
+    if (before === epoch) return
+    epochs.set(partition, epoch)
+    if (before !== undefined) for (const listener of raised) listener(partition)
   }
 
   function warnOnce (partition: number, word: string): void {
@@ -125,6 +140,10 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
   return {
     once,
     drained,
+    onEpoch (listener) {
+      raised.add(listener)
+      return () => { raised.delete(listener) }
+    },
     start () {
       if (!stopped) return
       stopped = false

@@ -70,6 +70,9 @@ export interface Engine extends Reads, Ingest, Feed, Idempotency, Tickets {
   readonly writes_outbox: boolean
   readonly connections: Connections
   listJobs: ListJobs
+  /** A partition has another epoch: Redis has lost writes, and jobs in which nothing happens are not told of anywhere. */
+  onEpoch (listener: (partition: number) => void): () => void
+  partitionOf (tenant: string, id: string): number
   /** One call of the reducer, nothing besides. */
   drain (partition: number, options?: DrainOptions): Promise<DrainResult>
   /** What this process's own drains have done so far; a copy. */
@@ -157,6 +160,8 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
       }
     },
     drained: () => ({ ...(parts?.drainer.drained ?? createDrained()) }),
+    onEpoch: (listener) => started().drainer.onEpoch(listener),
+    partitionOf: (tenant, id) => started().keys.job(tenant, id).partition,
     drain: (partition, options) => started().drain(partition, options),
     append: (events) => started().ingest.append(events),
     submit: (event, options) => started().ingest.submit(event, options),

@@ -13,6 +13,8 @@ import { createTenantRoom } from './tenant-room.ts'
 
 /** Rooms read again at once after a lost connection: enough to be quick, few enough to leave Redis to others. */
 const RECHECKS_AT_ONCE = 32
+/** Partitions lose writes together, and say so one after the other. */
+const EPOCHS_WITHIN_MS = 50
 /** What rooms keep of their last read, for who joins next: at most so many rooms and bytes, each for so long. */
 const KEPT_READS = { keep_ms: 5_000, count_max: 1_000, bytes_max: 64 * 1024 ** 2 }
 
@@ -39,7 +41,7 @@ export interface Hub {
 }
 
 export interface HubOptions {
-  engine: Pick<Reach, 'subscribe' | 'subscribeTenant' | 'readJob' | 'listJobs' | 'onInterrupted' | 'hearing'>
+  engine: Pick<Reach, 'subscribe' | 'subscribeTenant' | 'readJob' | 'listJobs' | 'onInterrupted' | 'onEpoch' | 'partitionOf' | 'hearing'>
   tally: Tally
   progress_interval_ms: number
 }
@@ -48,7 +50,10 @@ export function createHub ({ engine, tally, progress_interval_ms: progressMs }: 
   const rooms = new Map<string, Room>()
   const tenants = new Map<string, ReturnType<typeof createTenantRoom>>()
   const shelf = createShelf(KEPT_READS)
-  let unhook = () => {}
+  /** Partitions that have another epoch. */
+  const raised = new Set<number>()
+  let looking: NodeJS.Timeout | undefined
+  let hooks: (() => void)[] = []
 
   // Ids hold no slash.
   const keyOf = (tenantId: string, jobId: string) => `${tenantId}/${jobId}`
@@ -92,9 +97,22 @@ export function createHub ({ engine, tally, progress_interval_ms: progressMs }: 
 
   async function recheckAll (): Promise<void> {
     for (const room of tenants.values()) void room.recheck()
-    const waiting = rooms.values()
+    await inTurn(rooms.values(), room => room.recheck())
+  }
+
+  /** A job in which nothing happens has a new epoch too, and nobody publishes it. */
+  async function recheckRaised (): Promise<void> {
+    looking = undefined
+    const partitions = new Set(raised)
+    raised.clear()
+    for (const room of tenants.values()) void room.recheck()
+    const concerned = [...rooms.values()].filter(({ tenant_id: tenant, job_id: id }) => partitions.has(engine.partitionOf(tenant, id)))
+    await inTurn(concerned.values(), room => room.renew())
+  }
+
+  async function inTurn (waiting: IterableIterator<Room>, look: (room: Room) => Promise<void>): Promise<void> {
     await Promise.all(Array.from({ length: RECHECKS_AT_ONCE }, async () => {
-      for (const room of waiting) await room.recheck()
+      for (const room of waiting) await look(room)
     }))
   }
 
@@ -103,9 +121,18 @@ export function createHub ({ engine, tally, progress_interval_ms: progressMs }: 
     joinTenant: (tenantId, { joined, send, ended }) => tenantRoomOf(tenantId).join({ joined, send: text => send(frameOf(text)), ended }),
     peek: (tenantId, jobId) => rooms.get(keyOf(tenantId, jobId))?.peek() ?? null,
     rooms: () => ({ jobs: rooms.size, tenants: tenants.size }),
-    start () { unhook = engine.onInterrupted(() => { void recheckAll() }) },
+    start () {
+      hooks = [
+        engine.onInterrupted(() => { void recheckAll() }),
+        engine.onEpoch(partition => {
+          raised.add(partition)
+          looking ??= setTimeout(() => { void recheckRaised() }, EPOCHS_WITHIN_MS)
+        })
+      ]
+    },
     stop () {
-      unhook()
+      for (const unhook of hooks) unhook()
+      clearTimeout(looking)
       for (const room of rooms.values()) room.close()
       for (const room of tenants.values()) room.close()
     }

@@ -5,7 +5,7 @@ import type { Engine } from '../engine/engine.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 
 export type Reach = Pick<
-  Engine, 'submit' | 'submitAll' | 'readJob' | 'readItems' | 'readLog' | 'listJobs' | 'subscribe' | 'subscribeTenant' | 'onInterrupted' |
+  Engine, 'submit' | 'submitAll' | 'readJob' | 'readItems' | 'readLog' | 'listJobs' | 'subscribe' | 'subscribeTenant' | 'onInterrupted' | 'onEpoch' | 'partitionOf' |
   'beginOnce' | 'issueTicket' | 'redeemTicket' | 'ping' | 'hearing'
 >
 
@@ -29,6 +29,8 @@ export function createReach (engine: Engine): Reach {
     subscribe: (tenant, id, listener) => inTime(engine.subscribe(tenant, id, listener)).catch(unavailable),
     subscribeTenant: (tenant, listener) => inTime(engine.subscribeTenant(tenant, listener)).catch(unavailable),
     onInterrupted: listener => engine.onInterrupted(listener),
+    onEpoch: listener => engine.onEpoch(listener),
+    partitionOf: (tenant, id) => engine.partitionOf(tenant, id),
     ping: () => engine.ping(),
     hearing: () => engine.hearing()
   }

@@ -12,9 +12,7 @@ import type { FeedMessage, JobRead } from '../engine/engine.ts'
 import { type Cursor, formatCursor } from '../protocol/cursor.ts'
 import type { Registration, StoredJob } from '../protocol/job.ts'
 import { HeadwayError } from '../protocol/errors.ts'
-import type { LoggedEvent } from '../protocol/logged-event.ts'
 import { isTerminal } from '../protocol/states.ts'
-import { isTraced, traceStep } from '../tracing/trace.ts'
 import { createAudience } from './audience.ts'
 import { CatchUp } from './catch-up.ts'
 import { encodeUpdate } from './encode.ts'
@@ -26,6 +24,7 @@ import { createLobby } from './lobby.ts'
 import type { Shelf } from './shelf.ts'
 import { moveTo, type Standing, standingAt } from './standing.ts'
 import { type Tally, tellAge } from './tally.ts'
+import { traceTold } from './trace-told.ts'
 import { createWaitingRoom, endAll, type Member, type Seat, unknownJob } from './seats.ts'
 
 /** Messages kept during one read. Beyond: dropped, and the job is read again, which covers them. */
@@ -65,9 +64,16 @@ export interface Place {
 }
 
 export interface Room {
+  readonly tenant_id: string
+  readonly job_id: string
   join: (member: Member, options?: JoinOptions) => Place
   /** Something may have been missed: reads the job again and tells the members when it has moved. */
   recheck: () => Promise<void>
+  /**
+   * The same when Redis has lost writes. A job that it does not have any more may come back, sent again by its worker or put back by
+   * the persister: nobody is told that it is gone.
+   */
+  renew: () => Promise<void>
   /** The newest state heard of; null = none yet. */
   peek: () => { job: StoredJob, registration: Registration } | null
   close: () => void
@@ -80,6 +86,8 @@ interface Heard { message: FeedMessage, frames: readonly Frame[] }
 interface Read {
   /** Live members wait for it too. */
   reset: boolean
+  /** Live members stay where they are when the job is not there. */
+  patient: boolean
   joiners: Set<Seat>
   /** Where the room stood when it began; null = nowhere. */
   known: Position | null
@@ -198,14 +206,14 @@ export function createRoom (options: RoomOptions): Room {
 
   // --- reads
 
-  function startRead (reset: boolean, joiners: Set<Seat>): Read {
+  function startRead (reset: boolean, joiners: Set<Seat>, patient = false): Read {
     let done = () => {}
     const settled = new Promise<void>(resolve => { done = resolve })
     const isOfUse = (since: Cursor | null): since is Cursor => since !== null && (known === null || since.epoch === known.job.epoch)
     const cursors = [...joiners].map(({ since }) => since).filter(isOfUse).map(({ seq }) => seq)
     const after = reset && known !== null ? known.job.seq : cursors.length > 0 ? Math.min(...cursors) : null
     const stood = known === null ? null : { epoch: known.job.epoch, rev: known.job.rev }
-    const read: Read = { reset, joiners, known: stood, after, buffer: [], again: false, done, settled }
+    const read: Read = { reset, patient, joiners, known: stood, after, buffer: [], again: false, done, settled }
     reading = read
     if (reset) tally.rechecks++
     forget()
@@ -248,7 +256,8 @@ export function createRoom (options: RoomOptions): Room {
 
   /** The job is not there. Whoever may wait does; a registration that came in meanwhile is read at once. */
   function unknown (read: Read): void {
-    vanish()
+    if (!read.patient || known === null) vanish()
+    else for (const { message } of read.buffer) advance(message)
     for (const seat of read.joiners) if (absent.add(seat)) read.joiners.delete(seat)
     endAll(read.joiners, unknownJob(id))
     if (absent.size > 0 && read.buffer.some(({ message }) => message.type === 'update')) startRead(false, absent.take())
@@ -340,14 +349,14 @@ export function createRoom (options: RoomOptions): Room {
     if (!closed) closeIfEmpty()
   }
 
-  function recheck (): Promise<void> {
+  function recheck (patient = false): Promise<void> {
     if (closed) return Promise.resolve()
     if (reading !== null) {
       reading.again = true
       return reading.settled
     }
     if (known === null && absent.size === 0) return Promise.resolve()
-    return startRead(true, absent.take()).settled
+    return startRead(true, absent.take(), patient).settled
   }
 
   function enter (seat: Seat): void {
@@ -380,13 +389,7 @@ export function createRoom (options: RoomOptions): Room {
     }
   }
 
-  return { join, recheck, peek: () => known, close }
-}
-
-/** In the trace of each event that came with one; once a room and message, never once a socket. */
-function traceTold (events: readonly LoggedEvent[], watchers: number): void {
-  if (!events.some(({ cid }) => isTraced(cid))) return
-  traceStep(events.map(({ cid }) => cid), { name: 'headway.tell', attributes: { 'headway.watchers': watchers }, started_at: Date.now() })
+  return { tenant_id: tenant, job_id: id, join, recheck: () => recheck(), renew: () => recheck(true), peek: () => known, close }
 }
 
 function isOlder (one: Position, than: Position): boolean {

@@ -32,7 +32,8 @@
 -- ARGV[18] outbox_hold        int  1 = stop while the outbox is full, 0 = mark jobs dirty
 -- ARGV[19] waiting_jobs_max   int
 --
--- Returns {word, entries, cursor, more, elapsed_us, applied, repeated, ignored, rejected, gaps, timers}; word is
+-- Returns {word, entries, cursor, more, elapsed_us, applied, repeated, ignored, rejected, gaps, timers, epoch}, the epoch of the
+-- partition's last data loss with ok only; word is
 -- ok             entries were read up to the bound; more = 1 when there may be others
 -- newer_format   stopped before an entry of a newer build
 -- absent         the partition was never created, or was wiped: create_partition.lua
@@ -130,5 +131,5 @@ end
 local ended_at = redis.call('TIME')
 return {
   word, #R.entries, R.cursor, R.more and 1 or 0, (ended_at[1] - started_at[1]) * 1000000 + ended_at[2] - started_at[2],
-  R.count - R.repeated - R.ignored - R.rejected - R.skipped, R.repeated, R.ignored, R.rejected, R.gaps, R.timers
+  R.count - R.repeated - R.ignored - R.rejected - R.skipped, R.repeated, R.ignored, R.rejected, R.gaps, R.timers, stored_meta[2]
 }
