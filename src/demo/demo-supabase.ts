@@ -27,8 +27,10 @@ export interface DemoSupabaseOptions {
 export interface DemoSupabase {
   /** For the environment of gateways and persister. */
   env: Record<string, string>
-  /** After the children have been stopped. */
-  close (): void
+  /** Before the children are stopped. */
+  hangUp (): Promise<void>
+  /** After that. */
+  remove (): void
 }
 
 /**
@@ -42,7 +44,7 @@ export async function startDemoSupabase (options: DemoSupabaseOptions): Promise<
   const prefix = `headway-supabase-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}-`
   try {
     const local = await startLocalSupabase({ jwt_secret: secret, prefix, log_folder: folder, children, signal })
-    const { url, keys, database_url: database, ended, close } = local
+    const { url, keys, database_url: database, ended, hangUp, remove } = local
     const shown = {
       SUPABASE_URL: url,
       SUPABASE_ANON_KEY: keys.publishable,
@@ -55,7 +57,7 @@ export async function startDemoSupabase (options: DemoSupabaseOptions): Promise<
     void ended.then(how => {
       if (!signal.aborted) say(`${how}: live jobs go on, those that have ended wait in Redis. Stop with Ctrl-C and start again.`)
     })
-    return { env: { SUPABASE_URL: url, SUPABASE_ANON_KEY: keys.publishable, SUPABASE_SERVICE_ROLE_KEY: keys.secret }, close }
+    return { env: { SUPABASE_URL: url, SUPABASE_ANON_KEY: keys.publishable, SUPABASE_SERVICE_ROLE_KEY: keys.secret }, hangUp, remove }
   } catch (error) {
     signal.throwIfAborted()
     say(`Supabase   none: ${error instanceof Error ? error.message : String(error)}. Jobs are gone five minutes after their end.`)

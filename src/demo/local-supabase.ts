@@ -1,5 +1,5 @@
 // A Supabase project on this machine, as far as Headway needs one: a real Postgres with the schema of deploy/supabase, a real PostgREST,
-// and a small gateway in front of it. It begins empty, lives in a temporary folder, and is gone with the demo.
+// and in front of them stand-ins for the hosted gateway and Realtime. It begins empty, in a temporary folder, and is gone with the demo.
 
 import { randomBytes } from 'node:crypto'
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -9,14 +9,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { migrate } from '../persister/migrate.ts'
 import type { Child, Children } from './children.ts'
 import { DemoError } from './demo-error.ts'
 import { anyFreePort, listenFrom } from './free-port.ts'
 import { installedPostgres, makeCluster, type PostgresCluster } from './postgres-cluster.ts'
 import { installedPostgrest, isPostgrestReady, postgrestConfig } from './postgrest.ts'
+import { createRealtimeStandIn, type RealtimeStandIn } from './realtime-stand-in.ts'
 import { createSupabaseGateway } from './supabase-gateway.ts'
 import { makeKeys, type SupabaseKeys } from './supabase-keys.ts'
-import { rolesSql, schemaSql } from './supabase-schema.ts'
 
 const HOST = '127.0.0.1'
 /** Where Supabase's own command line puts it. */
@@ -45,8 +46,10 @@ export interface LocalSupabase {
   database_url: string
   /** How one of its programs has ended, in words. Never rejects. */
   ended: Promise<string>
-  /** After its children have been stopped. Idempotent. */
-  close (): void
+  /** Before its children are stopped: Realtime is told, the others would only see it fail. Idempotent. */
+  hangUp (): Promise<void>
+  /** After them. Idempotent. */
+  remove (): void
 }
 
 /** @throws DemoError when a program is not there, or does not come up */
@@ -58,7 +61,9 @@ export async function startLocalSupabase (options: LocalSupabaseOptions): Promis
   const cluster = await makeCluster({ programs, prefix, password })
   const started: Child[] = []
   let server: Server | null = null
-  const close = (): void => {
+  let realtime: RealtimeStandIn | null = null
+  const hangUp = async (): Promise<void> => { await realtime?.stop() }
+  const remove = (): void => {
     server?.closeAllConnections()
     server?.close()
     process.off('exit', cluster.remove)
@@ -68,18 +73,23 @@ export async function startLocalSupabase (options: LocalSupabaseOptions): Promis
   try {
     const { url, child } = await startPostgres(cluster, password, join(logs, 'postgres.log'), children, signal)
     started.push(child)
-    await applySchema(url)
+    await migrate({ url, roles: true, all: false, dry_run: false })
     const rest = await startPostgrest(programs.postgrest, cluster.folder, url, options)
     started.push(rest.child)
     const keys = await makeKeys(options.jwt_secret, KEYS_LIFETIME)
     server = createSupabaseGateway({ keys, postgrest: () => rest.port })
     await listenFrom(server, HOST, PORT)
+    realtime = createRealtimeStandIn({
+      database_url: url, jwt_secret: options.jwt_secret, secret_key: keys.secret, publishable_key: keys.publishable, server
+    })
+    await realtime.start()
     signal.throwIfAborted()
     const ended = Promise.race(started.map(async one => `${one.name} ended with ${await one.ended}`))
-    return { url: `http://${HOST}:${(server.address() as AddressInfo).port}`, keys, database_url: url, ended, close }
+    return { url: `http://${HOST}:${(server.address() as AddressInfo).port}`, keys, database_url: url, ended, hangUp, remove }
   } catch (error) {
+    await hangUp()
     for (const child of started.reverse()) await child.stop()
-    close()
+    remove()
     throw error
   }
 }
@@ -88,7 +98,7 @@ async function startPostgres (cluster: PostgresCluster, password: string, log: s
   const port = await anyFreePort(HOST)
   const child = children.start({ name: 'Postgres', ...cluster.server(port), log_file: log, stop_signal: 'SIGINT' })
   const url = `postgres://postgres:${password}@${HOST}:${port}/postgres`
-  await ready(child, log, signal, () => asked(url, 'select 1'))
+  await ready(child, log, signal, () => answers(url))
   return { url, child }
 }
 
@@ -115,16 +125,11 @@ async function ready (child: Child, log: string, signal: AbortSignal, look: () =
   throw new DemoError(`${child.name} ${end === null ? `did not answer within ${READY_WITHIN_MS} ms` : `ended with ${String(end)}`}; its words are in ${log}`)
 }
 
-async function applySchema (url: string): Promise<void> {
-  if (!await asked(url, rolesSql()) || !await asked(url, schemaSql())) throw new DemoError('the schema of deploy/supabase could not be applied')
-}
-
-async function asked (url: string, statements: string): Promise<boolean> {
+async function answers (url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => {})
   try {
     await client.connect()
-    await client.query(statements)
     return true
   } catch {
     return false

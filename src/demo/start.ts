@@ -153,12 +153,15 @@ export async function startDemo (options: DemoOptions): Promise<Demo> {
     })
   }
 
+  async function stopAll (): Promise<void> {
+    await supabase?.hangUp()
+    await children.stop()
+    supabase?.remove()
+  }
+
   function stop (): Promise<void> {
     over.abort()
-    stopped ??= children.stop().finally(() => {
-      supabase?.close()
-      ;(hold as OnlyOnce).release()
-    })
+    stopped ??= stopAll().finally(() => { (hold as OnlyOnce).release() })
     return stopped
   }
 }

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseEnv } from 'node:util'
+import { createClient } from '@supabase/supabase-js'
 import t, { type Test } from 'tap'
 import { freePorts } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
@@ -131,6 +132,17 @@ t.test('the local Supabase: the README\'s example asks it, gateways read what ha
   t.match(told, /one.*completed[\s\S]*three.*completed|three.*completed[\s\S]*one.*completed/, told)
   const rows = await fetch(`${url}/rest/v1/bulk_jobs`, { headers: { apikey: key } })
   t.equal(rows.status, 401, 'the anon key alone may not read')
+
+  const supabase = createClient(url, key, { accessToken: async () => session ?? null })
+  await supabase.realtime.setAuth() // else the channel is joined with the key alone
+  const heard: unknown[] = []
+  await new Promise(resolve => supabase.channel('jobs')
+    .on('postgres_changes', { event: 'INSERT', schema: 'public', table: 'bulk_jobs' }, change => { heard.push(change.new['id']) })
+    .on('system', {}, resolve).subscribe())
+  await supabase.from('bulk_jobs').insert({ tenant_id: 'demo', id: 'asked-by-an-app' }).throwOnError()
+  await until(() => heard.includes('asked-by-an-app'), { what: 'Realtime tells of it' })
+  await supabase.removeAllChannels()
+  supabase.realtime.disconnect()
 
   t.equal(databases().filter(name => !before.includes(name)).length, 1)
   const children = started.children()

@@ -1,14 +1,14 @@
 // The schema as users apply it.
 
-import { migrations, rolesSql, schemaSql } from '../../src/demo/supabase-schema.ts'
+import { localRoles, migrations, schemaVersion } from '../../src/persister/migrations.ts'
 
-export const MIGRATIONS = migrations()
+export const MIGRATIONS = migrations().map(({ name }) => name)
 
 /** All migrations as one text. */
-export const SCHEMA = schemaSql()
+export const SCHEMA = migrations().map(({ sql }) => sql).join('\n')
 
 /** What a Supabase project has before them. */
-export const ROLES = rolesSql()
+export const ROLES = localRoles()
 
 /** What headway_version answers then. */
-export const SCHEMA_VERSION = Number(MIGRATIONS.at(-1)?.slice(0, 4))
+export const SCHEMA_VERSION = schemaVersion()
