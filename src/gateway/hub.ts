@@ -4,6 +4,7 @@
 import type { HeadwayError } from '../protocol/errors.ts'
 import type { Registration, StoredJob } from '../protocol/job.ts'
 import { type Frame, plainFrame } from './frame.ts'
+import type { About } from './missed.ts'
 import type { Reach } from './reach.ts'
 import { createRoom, type JoinOptions, type Place, type Room } from './room.ts'
 import type { Member } from './seats.ts'
@@ -21,7 +22,9 @@ const KEPT_READS = { keep_ms: 5_000, count_max: 1_000, bytes_max: 64 * 1024 ** 2
 export interface TenantSeat {
   /** Called once, right before the list. */
   joined: () => void
-  send: (frame: Frame) => void
+  send: (frame: Frame, about: About) => void
+  /** Of a socket that had a list before: this one says `reset: true`. */
+  again: boolean
   ended: (why: HeadwayError) => void
 }
 
@@ -118,7 +121,9 @@ export function createHub ({ engine, tally, progress_interval_ms: progressMs }: 
 
   return {
     join: (tenantId, jobId, member, options) => roomOf(tenantId, jobId).join(member, options),
-    joinTenant: (tenantId, { joined, send, ended }) => tenantRoomOf(tenantId).join({ joined, send: text => send(frameOf(text)), ended }),
+    joinTenant: (tenantId, { joined, again, send, ended }) => {
+      return tenantRoomOf(tenantId).join({ joined, again, send: ({ text, about }) => send(frameOf(text), about), ended })
+    },
     peek: (tenantId, jobId) => rooms.get(keyOf(tenantId, jobId))?.peek() ?? null,
     rooms: () => ({ jobs: rooms.size, tenants: tenants.size }),
     start () {

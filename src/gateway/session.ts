@@ -15,13 +15,12 @@ import type { Join } from './join.ts'
 import type { Outlet, Post, Wire } from './post.ts'
 import { toHeadwayError } from './problem.ts'
 import type { JoinOptions } from './room.ts'
+import { TenantWatch, type TenantWatchOwner } from './tenant-watch.ts'
 import { TokenBucket, type TokenBucketOptions } from './token-bucket.ts'
 import { Watch, type WatchOwner } from './watch.ts'
 
 /** Pings without an answer. */
 const MISSED_PINGS_MAX = 2
-/** Names the tenant's stream among the subscriptions; no job's id is empty. */
-const TENANT = ''
 /** Where a ws and the connection below it keep their session: the listeners are shared by all sockets. */
 const OWNER = Symbol('session')
 
@@ -49,12 +48,12 @@ export interface SessionOptions {
   onRefused: (code: ErrorCode) => void
 }
 
-export class Session implements WatchOwner {
+export class Session implements WatchOwner, TenantWatchOwner {
   readonly backlog: Backlog
   readonly #shared: SessionOptions
   readonly #bucket: TokenBucket
   readonly #watched = new Map<string, Watch>()
-  #leaveTenant: (() => void) | null = null
+  #tenantWatch: TenantWatch | null = null
   #identity: Identity | null
   #socket: WebSocket | null = null
   #outlet: Outlet | null = null
@@ -123,36 +122,21 @@ export class Session implements WatchOwner {
     const { tenant_id: tenant } = this.allowed()
     if (this.#disposed) throw new HeadwayError('closed', 'The socket is gone.')
     this.unsubscribeTenant()
-    const { hub } = this.#shared
-    // What it misses while it is behind is in the list that it gets afterwards.
-    const again = { resume: () => { this.subscribeTenant().catch(error => this.fail(null, error)) } }
-    let watching = false
-    await new Promise<void>((resolve, reject) => {
-      const leave = hub.joinTenant(tenant, {
-        joined () {
-          watching = true
-          onJoined()
-          resolve()
-        },
-        send: frame => { this.backlog.take(TENANT, frame, again) },
-        ended: why => {
-          this.backlog.drop(TENANT)
-          if (watching) this.fail(null, why)
-          else reject(why)
-        }
-      })
-      this.#leaveTenant = () => {
-        leave()
-        resolve()
-      }
-    })
+    const watch = this.#tenantWatch = new TenantWatch(this, this.#shared.hub, tenant)
+    return watch.begin(onJoined)
+  }
+
+  tenantEnded (why: HeadwayError): void {
+    this.fail(null, why)
+  }
+
+  tenantLost (): void {
+    this.#cut('More jobs have ended than are kept for a client that reads too slowly.')
   }
 
   unsubscribeTenant (): void {
-    const leave = this.#leaveTenant
-    this.#leaveTenant = null
-    leave?.()
-    this.backlog.drop(TENANT)
+    this.#tenantWatch?.stop()
+    this.#tenantWatch = null
   }
 
   /** @returns false when the job was not watched */
@@ -247,8 +231,7 @@ export class Session implements WatchOwner {
       this.close(4401, 'The token has expired; come back with a new one.')
     }
     if (this.backlog.behindMs(wallMs) >= this.#shared.behind_ms_max) {
-      this.close(1013, 'The client reads too slowly.')
-      return socket.terminate() // its close frame would wait behind all that is not read
+      return this.#cut('The client reads too slowly.')
     }
     if (wallMs < this.#nextPing) return
     if (this.#missedPings >= MISSED_PINGS_MAX) return socket.terminate()
@@ -261,6 +244,12 @@ export class Session implements WatchOwner {
     this.#leaveAll()
     this.#outlet?.flush()
     this.#socket?.close(code, reason)
+  }
+
+  /** Its close frame waits behind all that is not read, so it mostly sees a cut line. */
+  #cut (reason: string): void {
+    this.close(1013, reason)
+    this.#socket?.terminate()
   }
 
   #leaveAll (): void {

@@ -10,8 +10,10 @@ import type { Registration, StoredJob } from '../protocol/job.ts'
 import type { JobView } from '../protocol/messages.ts'
 import type { TenantMessage } from '../protocol/tenant-messages.ts'
 import { formatTimestamp } from '../protocol/timestamp.ts'
+import { isTerminal } from '../protocol/states.ts'
 import { jobView } from '../protocol/view.ts'
 import { toHeadwayError } from './problem.ts'
+import type { About } from './missed.ts'
 import type { Reach } from './reach.ts'
 import { createTenantJobs, isNewer } from './tenant-jobs.ts'
 
@@ -25,11 +27,16 @@ const RETRY_MS_MIN = 250
 const RETRY_MS_MAX = 5_000
 const PROGRESS_INTERVAL_MS = 100
 
+/** One encoded message, and what it is about. */
+export interface TenantText { text: string, about: About }
+
 export interface TenantMember {
   /** Called once, right before the snapshot. */
   joined: () => void
-  /** One encoded message; the same string goes to every member. */
-  send: (text: string) => void
+  /** It had a list before: its next one says `reset: true`. */
+  again: boolean
+  /** The same string goes to every member. */
+  send: (message: TenantText) => void
   /** It could not be joined; nothing more will come. */
   ended: (why: HeadwayError) => void
 }
@@ -82,8 +89,8 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
   /** A failure shows in the first read, which tells the joiners. */
   const opened: Promise<() => void> = engine.subscribeTenant(tenant, hear)
 
-  function broadcast (text: string): void {
-    for (const member of live) member.send(text)
+  function broadcast (message: TenantText): void {
+    for (const member of live) member.send(message)
   }
 
   function hear (change: TenantChange): void {
@@ -127,8 +134,8 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
     const now = Date.now()
     const views = shown.map(({ job, registration }) => jobView(job, registration, now))
     const besides = changedBesides(read, new Set(shown.map(({ job }) => job.id)))
-    if (read.reset && live.size > 0) for (const text of [snapshotText(views, now, true), ...besides]) broadcast(text)
-    if (read.joiners.size > 0) admit(read.joiners, [snapshotText(views, now, false), ...besides])
+    if (read.reset && live.size > 0) for (const message of [snapshotText(views, now, true), ...besides]) broadcast(message)
+    if (read.joiners.size > 0) admit(read.joiners, again => [snapshotText(views, now, again), ...besides])
     read.done()
     closeIfEmpty()
   }
@@ -147,7 +154,7 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
   }
 
   /** What changed during the read and does not stand in the snapshot. Jobs whose registration is still read follow by themselves. */
-  function changedBesides (read: Read, shown: Set<string>): string[] {
+  function changedBesides (read: Read, shown: Set<string>): TenantText[] {
     return [...read.changes.values()].flatMap(change => {
       if (change.type === 'removed' || shown.has(change.job.id)) return []
       const registration = jobs.registrationOf(change.job)
@@ -155,13 +162,15 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
     })
   }
 
-  function admit (joiners: Set<TenantMember>, texts: string[]): void {
+  function admit (joiners: Set<TenantMember>, messagesOf: (again: boolean) => TenantText[]): void {
     const joined = [...joiners]
     joiners.clear()
+    const first = messagesOf(false)
+    const anew = joined.some(({ again }) => again) ? messagesOf(true) : []
     for (const member of joined) {
       live.add(member)
       member.joined()
-      for (const text of texts) member.send(text)
+      for (const message of member.again ? anew : first) member.send(message)
     }
   }
 
@@ -218,20 +227,23 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
   }
 }
 
-function encode (message: TenantMessage): string {
-  return JSON.stringify(message)
+function encode (message: TenantMessage, about: About): TenantText {
+  return { text: JSON.stringify(message), about }
 }
 
-function snapshotText (jobs: JobView[], now: number, reset: boolean): string {
-  return encode({ type: 'tenant.snapshot', ts: formatTimestamp(now), data: { jobs, reset } })
+function snapshotText (jobs: JobView[], now: number, reset: boolean): TenantText {
+  return encode({ type: 'tenant.snapshot', ts: formatTimestamp(now), data: { jobs, reset } }, { kind: 'list' })
 }
 
 /** As of its last change: every gateway writes the same text. */
-function changedText (job: StoredJob, registration: Registration): string {
-  const view = jobView(job, registration, job.updated_at)
-  return encode({ type: 'tenant.job_changed', ts: formatTimestamp(job.updated_at), job_id: job.id, seq: job.seq, rev: job.rev, data: { job: view } })
+function changedText (job: StoredJob, registration: Registration): TenantText {
+  const { id, seq, rev, updated_at: at } = job
+  const view = jobView(job, registration, at)
+  const message: TenantMessage = { type: 'tenant.job_changed', ts: formatTimestamp(at), job_id: id, seq, rev, data: { job: view } }
+  return encode(message, { kind: isTerminal(job.state) ? 'end' : 'state', job_id: id })
 }
 
-function removedText (id: string, epoch: number): string {
-  return encode({ type: 'tenant.job_removed', ts: formatTimestamp(Date.now()), job_id: id, data: { epoch } })
+function removedText (id: string, epoch: number): TenantText {
+  const message: TenantMessage = { type: 'tenant.job_removed', ts: formatTimestamp(Date.now()), job_id: id, data: { epoch } }
+  return encode(message, { kind: 'removal', job_id: id })
 }

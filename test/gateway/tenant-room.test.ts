@@ -74,9 +74,10 @@ function watcher (): Watcher {
   const self: Watcher = {
     heard: [],
     messages: [],
+    again: false,
     joined: () => self.heard.push('joined'),
     ended (why) { self.why = why },
-    send (text) {
+    send ({ text }) {
       const message = JSON.parse(text) as TenantMessage
       self.messages.push(message)
       if (message.type === 'tenant.snapshot') {
