@@ -9,6 +9,7 @@ import { aliasesUsed, ConfigError, loadConfig, unknownSettings, type Environment
 import type { Config } from './config/schema.ts'
 import { createEngine, type Engine } from './engine/engine.ts'
 import { createGateway } from './gateway/gateway.ts'
+import { createMonitor } from './monitor/monitor.ts'
 import { createPersister, type Persister } from './persister/persister.ts'
 import { createPostgresSink } from './persister/postgres-sink.ts'
 import { createProbes, type Probes } from './persister/probes.ts'
@@ -83,7 +84,11 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
   const engine = createEngine({ ...engineOptions(config), log })
   let persister: Persister | undefined
   let probes: Probes | undefined
+  const monitor = createMonitor({
+    log, services: { redis: () => engine.ping(), database: async () => persister === undefined ? null : persister.meters.fault === null }
+  })
   const stop = once(async () => {
+    monitor.stop()
     await persister?.stop()
     await probes?.stop()
     await engine.stop()
@@ -92,11 +97,13 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
   })
 
   try {
-    probes = createProbes({ persister: () => persister, ping: () => engine.ping() })
+    probes = createProbes({ persister: () => persister, ping: () => engine.ping(), details: monitor.state })
     const internalPort = await probes.start(config.internal_host, config.internal_port)
     await startEngine(engine, log, signal, { drain: false })
     persister = createPersister({ engine, sink, log, settings: persisterSettings(config) })
+    monitor.register(persister.meters.registry)
     await persister.start()
+    await monitor.start()
     log.info({ event: 'listening', internal_port: internalPort }, `probes and metrics on ${config.internal_host}:${internalPort}`)
     return { internal_port: internalPort, stop }
   } catch (error) {

@@ -19,7 +19,8 @@ const MAY_IMPORT: Record<string, { folders: string[], packages: string[], node: 
   config: { folders: [], packages: ['typebox'], node: true },
   tracing: { folders: [], packages: ['*'], node: true },
   engine: { folders: ['protocol', 'tracing'], packages: ['ioredis', 'pino'], node: true },
-  gateway: { folders: ['engine', 'archive', 'protocol', 'protocol/schema', 'tracing'], packages: ['*'], node: true },
+  monitor: { folders: [], packages: ['prom-client'], node: true },
+  gateway: { folders: ['monitor', 'engine', 'archive', 'protocol', 'protocol/schema', 'tracing'], packages: ['*'], node: true },
   persister: { folders: ['engine', 'protocol', 'tracing'], packages: ['*'], node: true },
   archive: { folders: ['protocol'], packages: ['*'], node: true },
   worker: { folders: ['protocol', 'engine', 'tracing'], packages: ['ioredis', 'pino'], node: true },
@@ -30,7 +31,7 @@ const MAY_IMPORT: Record<string, { folders: string[], packages: string[], node: 
   demo: { folders: ['archive', 'client', 'config', 'dashboard', 'engine', 'gateway', 'main', 'persister', 'protocol', 'worker'], packages: ['*'], node: true },
   doctor: { folders: ['config', 'engine', 'persister', 'protocol'], packages: ['*'], node: true },
   cli: { folders: ['*'], packages: ['*'], node: true },
-  main: { folders: ['config', 'engine', 'gateway', 'persister', 'archive', 'protocol', 'tracing'], packages: ['*'], node: true }
+  main: { folders: ['monitor', 'config', 'engine', 'gateway', 'persister', 'archive', 'protocol', 'tracing'], packages: ['*'], node: true }
 }
 
 /** Reported above the first, refused above the second. */

@@ -33,6 +33,8 @@ export interface ArchivedJob {
 }
 
 export interface Archive {
+  /** Whether the last read was answered; null = nothing was read yet. */
+  answering (): boolean | null
   /** Whether it wants Supabase users' own tokens. */
   readonly asks_as_user: boolean
   /** @returns the newest run of the id, ended or not; null when there is none that this reader may see */
@@ -54,10 +56,11 @@ export interface ArchivedEvent { epoch: number, message: JobMessage }
 const MEMORY = { keep_ms: 5_000, keep_nothing_ms: 1_000, entries_max: 1_000, bytes_max: 16_777_216, reads_max: 64 }
 
 export function createArchive ({ url, service_key, anon_key, timeout_ms }: ArchiveOptions): Archive {
-  const { read } = createDatabase({ url, service_key, anon_key, timeout_ms })
+  const { read, answering } = createDatabase({ url, service_key, anon_key, timeout_ms })
   const memory = createMemory(MEMORY)
 
   return {
+    answering,
     asks_as_user: anon_key !== '',
 
     readJob: (reader, id) => memory.get(['job', id], reader, async () => {

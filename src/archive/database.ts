@@ -40,6 +40,8 @@ interface Found { rows: Row[], count: number }
 type Refine = (query: Query) => Query
 
 export interface Database {
+  /** Whether the last read was answered; null = nothing was read yet. */
+  answering (): boolean | null
   /**
    * @param count also tells how many rows there are without the limit
    * @throws HeadwayError archive_unavailable, token_expired
@@ -54,19 +56,34 @@ export function createDatabase ({ url, service_key: serviceKey, anon_key: anonKe
   const ofService = clientOf(serviceKey)
   const ofUsers = clientOf(anonKey)
 
+  let answering: boolean | null = null
+
+  const readOnce: Database['read'] = async (reader, table, columns, refine, { count: counted = false } = {}) => {
+    const own = ofUsers === null ? null : reader.user_token
+    const client = own === null ? ofService : ofUsers
+    if (client === null) return { rows: [], count: 0 }
+    const all = client.from(table).select(columns, counted ? { count: 'exact' } : {}) as unknown as Query
+    const query = refine(all.eq('tenant_id', reader.tenant_id))
+    if (own !== null) query.setHeader('Authorization', `Bearer ${own}`)
+    const { data, count, error, status } = await query.abortSignal(AbortSignal.timeout(timeoutMs))
+    if (error !== null) throw faultOf(error, status)
+    // A wrong address may answer nothing and call it success.
+    if (!Array.isArray(data)) throw unavailable(`${table}: HTTP ${status} without rows; something else answers at SUPABASE_URL`)
+    return { rows: data as Row[], count: count ?? data.length }
+  }
+
   return {
-    async read (reader, table, columns, refine, { count: counted = false } = {}) {
-      const own = ofUsers === null ? null : reader.user_token
-      const client = own === null ? ofService : ofUsers
-      if (client === null) return { rows: [], count: 0 }
-      const all = client.from(table).select(columns, counted ? { count: 'exact' } : {}) as unknown as Query
-      const query = refine(all.eq('tenant_id', reader.tenant_id))
-      if (own !== null) query.setHeader('Authorization', `Bearer ${own}`)
-      const { data, count, error, status } = await query.abortSignal(AbortSignal.timeout(timeoutMs))
-      if (error !== null) throw faultOf(error, status)
-      // A wrong address may answer nothing and call it success.
-      if (!Array.isArray(data)) throw unavailable(`${table}: HTTP ${status} without rows; something else answers at SUPABASE_URL`)
-      return { rows: data as Row[], count: count ?? data.length }
+    answering: () => answering,
+    async read (reader, table, columns, refine, options = {}) {
+      try {
+        const found = await readOnce(reader, table, columns, refine, options)
+        answering = true
+        return found
+      } catch (error) {
+        // That a token has expired is an answer.
+        answering = error instanceof HeadwayError && error.code === 'token_expired'
+        throw error
+      }
     }
   }
 }

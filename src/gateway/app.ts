@@ -98,14 +98,15 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
 }
 
 /** The port that only the inside sees. */
-export function buildInternalApp (options: Pick<AppOptions, 'config' | 'log' | 'health' | 'metrics'>): FastifyInstance {
+/** @param options details: told by /readyz beside the status */
+export function buildInternalApp (options: Pick<AppOptions, 'config' | 'log' | 'health' | 'metrics'> & { details?: () => object }): FastifyInstance {
   const app = bareApp(options.config, options.log)
   registerProbes(app, options)
   return app
 }
 
-function registerProbes (app: FastifyInstance, { health, metrics }: Pick<AppOptions, 'health' | 'metrics'>): void {
-  registerHealthRoutes(app, health)
+function registerProbes (app: FastifyInstance, { health, metrics, details }: Pick<AppOptions, 'health' | 'metrics'> & { details?: () => object }): void {
+  registerHealthRoutes(app, health, details)
   registerMetricsRoute(app, metrics)
 }
 

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Engine } from '../engine/engine.ts'
+import { createMonitor } from '../monitor/monitor.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 import type { Archive } from '../archive/archive.ts'
 import { createActions } from './actions.ts'
@@ -51,6 +52,8 @@ export function createGateway ({ engine, config, archive = null, log, traced = f
   const origins = createOriginPolicy(config.allowed_origins)
   const reach = createReach(engine)
   const health = createHealth({ engine: reach })
+  const services = { redis: () => reach.ping(), ...(archive === null ? {} : { database: async () => archive.answering() }) }
+  const monitor = createMonitor({ log, services })
   const tally = createTally()
   const hub = createHub({ engine: reach, tally, progress_interval_ms: config.progress_interval_ms })
   const { tenant_messages_per_s: messagesPerS } = config
@@ -62,6 +65,7 @@ export function createGateway ({ engine, config, archive = null, log, traced = f
   const sockets = createSockets({ hub, join, auth, tickets, actions, admission, config, tally, log })
   const streams = createStreams(config)
   const metrics = createMetrics({ engine, tally, connections: admission.count, rooms: hub.rooms, ready: health.ready })
+  metrics.add(monitor)
   const apps: FastifyInstance[] = []
   let stopped: Promise<void> | undefined
 
@@ -78,13 +82,13 @@ export function createGateway ({ engine, config, archive = null, log, traced = f
 
   async function start (): Promise<{ port: number, internal_port: number }> {
     const page = config.dashboard ? createPage() : null
-    const internal = buildInternalApp({ config, log: log as FastifyBaseLogger, health, metrics })
+    const internal = buildInternalApp({ config, log: log as FastifyBaseLogger, health, metrics, details: monitor.state })
     const parts = { engine: reach, hub, join, archive }
     const ways = { sockets, streams, admission, tickets, page }
     const app = await buildApp({
       ...parts, ...ways, config, log: log as FastifyBaseLogger, auth, origins, health, metrics, tally, traced
     })
-    await health.start()
+    await Promise.all([health.start(), monitor.start()])
     hub.start()
     sockets.start()
     return {
@@ -99,6 +103,7 @@ export function createGateway ({ engine, config, archive = null, log, traced = f
     admission.close()
     await Promise.all([sockets.stop(), streams.stop()])
     hub.stop()
+    monitor.stop()
     await Promise.all(apps.map(closeSoon))
   }
 

@@ -7,6 +7,8 @@ import type { Tally } from './tally.ts'
 export interface Metrics {
   readonly content_type: string
   text: () => Promise<string>
+  /** Figures that others keep. */
+  add: (part: { register: (registry: Registry) => void }) => void
 }
 
 export interface MetricsOptions {
@@ -93,5 +95,5 @@ export function createMetrics ({ engine, tally, connections, rooms, ready }: Met
   counter('epochs', 'New epochs issued here: Redis may have lost writes.', one(() => drained().epochs))
   gauge('ingest_lag_seconds', 'Age of the newest entry when it was last drained here.', one(() => drained().lag_ms / 1_000))
 
-  return { content_type: registry.contentType, text: () => registry.metrics() }
+  return { content_type: registry.contentType, text: () => registry.metrics(), add (part) { part.register(registry) } }
 }

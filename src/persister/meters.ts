@@ -23,6 +23,7 @@ export interface Meters {
   readonly lag_ms: number
   readonly waiting_bytes: number
   readonly content_type: string
+  readonly registry: Registry
   text (): Promise<string>
 }
 
@@ -85,6 +86,7 @@ export function createMeters (): Meters {
     get lag_ms () { return oldest() },
     get waiting_bytes () { return total('bytes') },
     content_type: registry.contentType,
+    registry,
     text: () => registry.metrics()
   }
 }

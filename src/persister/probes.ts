@@ -16,9 +16,11 @@ export interface ProbesParams {
   /** Undefined while it waits for Redis. */
   persister: () => Persister | undefined
   ping: () => Promise<boolean>
+  /** Told by /readyz besides. */
+  details?: () => object
 }
 
-export function createProbes ({ persister, ping }: ProbesParams): Probes {
+export function createProbes ({ persister, ping, details = () => ({}) }: ProbesParams): Probes {
   const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?')[0] ?? ''
     void answer(path, response).catch(() => { send(response, 500, { status: 'error' }) })
@@ -41,7 +43,7 @@ export function createProbes ({ persister, ping }: ProbesParams): Probes {
     const redis = await ping()
     const { fault, lag_ms: lagMs, waiting_bytes: waiting } = running.meters
     const status = redis && fault === null ? 'ok' : 'degraded'
-    send(response, 200, { status, redis: redis ? 'up' : 'away', sink: fault ?? 'up', lag_ms: lagMs, outbox_bytes: waiting })
+    send(response, 200, { status, redis: redis ? 'up' : 'away', sink: fault ?? 'up', lag_ms: lagMs, outbox_bytes: waiting, ...details() })
   }
 
   return {

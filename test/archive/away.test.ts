@@ -18,7 +18,7 @@ await first.persist()
 await first.gone('old')
 
 t.test('every way to be away is a 503 with a time to come back', async t => {
-  const { engine, get, url, logged } = await house.gateway(t, { HEADWAY_ARCHIVE_TIMEOUT_MS: '150' })
+  const { engine, get, url, internal_url: internal, logged } = await house.gateway(t, { HEADWAY_ARCHIVE_TIMEOUT_MS: '150' })
   await engine.append([{ type: 'job.register', tenant: 'acme', job: 'live', data: { items_total: 1, state: 'running' } }])
   await until(async () => (await get('/v1/jobs/live', token)).status === 200)
   const faults: RestFault[] = [
@@ -45,8 +45,11 @@ t.test('every way to be away is a 503 with a time to come back', async t => {
     t.equal((await get('/v1/jobs/live', token)).status, 200, 'a live job is none of its business')
     t.equal((await get('/v1/jobs', token)).status, 200, 'nor is the list of live jobs')
   }
+  const database = async (): Promise<string> => (await (await fetch(`${internal}/readyz`)).json() as { services: { database: string } }).services.database
+  await until(async () => await database() === 'away', { what: 'readiness tells of it', timeout_ms: 20_000 })
   rest.fault = null
   t.equal((await get('/v1/jobs/old', token)).status, 200, 'a fault is not remembered')
+  await until(async () => await database() === 'up', { what: 'and that it is back', timeout_ms: 20_000 })
   t.notMatch(logged.join(''), new RegExp(`planted|${rest.key}|${rest.publishable_key}`))
 })
 

@@ -54,7 +54,7 @@ t.test('over HTTP: deaf is 503 and alive', async t => {
   const health = setUp(word)
   const config = { body_bytes_max: 1_024, trust_proxy: 'off' } as GatewaySettings
   const app = buildInternalApp({
-    config, log: pino({ level: 'silent' }), health, metrics: { content_type: 'text/plain', text: async () => '' }
+    config, log: pino({ level: 'silent' }), health, metrics: { content_type: 'text/plain', text: async () => '', add () {} }
   })
   t.teardown(() => app.close())
   const get = async (url: string) => {
