@@ -19,6 +19,7 @@ const MAY_IMPORT: Record<string, { folders: string[], packages: string[], node: 
   config: { folders: [], packages: ['typebox'], node: true },
   tracing: { folders: [], packages: ['*'], node: true },
   engine: { folders: ['protocol', 'tracing'], packages: ['ioredis', 'pino'], node: true },
+  capacity: { folders: [], packages: [], node: false },
   monitor: { folders: [], packages: ['prom-client'], node: true },
   gateway: { folders: ['monitor', 'engine', 'archive', 'protocol', 'protocol/schema', 'tracing'], packages: ['*'], node: true },
   persister: { folders: ['engine', 'protocol', 'tracing'], packages: ['*'], node: true },

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import type { Command } from './command.ts'
 
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
+  capacity: async () => await import('./capacity.ts'),
   config: async () => await import('./config.ts'),
   control: async () => await import('./control.ts'),
   doctor: async () => await import('./doctor.ts'),

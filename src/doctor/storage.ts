@@ -91,7 +91,7 @@ function listpackOf (node: Node): Finding {
   const bytes = Number(node.config?.get('hash-max-listpack-value') ?? 0)
   if (bytes >= LISTPACK_BYTES) return ok('listpack', `hash-max-listpack-value ${bytes}`)
   return warning('listpack', `hash-max-listpack-value is ${bytes}${at(node)}`, {
-    means: 'small jobs take about twice the memory that they need', advice: `set hash-max-listpack-value ${LISTPACK_BYTES}; it holds for jobs that are written from then on`
+    means: 'jobs take more memory than they need: 39 KB instead of 33 KB at 100 items (docs/capacity.md)', advice: `set hash-max-listpack-value ${LISTPACK_BYTES}; it holds for jobs that are written from then on`
   })
 }
 
