@@ -1,4 +1,4 @@
-// Failed items with their errors, each in full, read by pages and kept up to date while the job runs.
+// Failed items with their errors, each in full, read by pages as somebody looks and kept up to date while the job runs.
 
 import type { ItemView } from '../protocol/messages.ts'
 import { h, setAttribute, setText } from './dom.ts'
@@ -6,6 +6,7 @@ import { formatCount } from './format.ts'
 import { createInstant } from './instant.ts'
 import { describeDetail } from './item-row.ts'
 import type { ItemPage } from './item-table.ts'
+import { createVirtualList } from './virtual-list.ts'
 
 export interface FailedItems {
   element: HTMLElement
@@ -15,65 +16,92 @@ export interface FailedItems {
   hear (item: ItemView): void
   /** Somebody looks, or not any more. */
   show (visible: boolean): void
+  stop (): void
 }
 
-/** More make the page slow; the grid and the table have all of them. */
-const ROWS_MAX = 500
+/** More are told by their number: ten thousand errors are read by a program, not by a person. */
+const FAILURES_MAX = 10_000
+/** Read at once; how many of a page have failed is not known before. */
+const PAGE_ITEMS = 500
+const WANTED = 100
+const RETRY_MS = 1000
 
-export function createFailedItems (load: (cursor: string | null) => Promise<ItemPage>): FailedItems {
-  const rows = new Map<string, HTMLElement>()
-  const list = h('ul', { class: 'failures' })
+export function createFailedItems (load: (cursor: string | null, limit: number) => Promise<ItemPage>): FailedItems {
+  const failures: ItemView[] = []
+  const places = new Map<string, number>()
+  const list = createVirtualList<ItemView>('failures', 'Failed items', rowOf, () => { void read() })
   const note = h('p', { class: 'empty' })
-  const more = h('button', { type: 'button', class: 'more', hidden: true }, ['Show more'], { click: () => { void read() } })
-  const element = h('div', {}, [list, note, more])
+  const element = h('div', {}, [list.element, note])
+  setAttribute(list.element, 'hidden', true)
   let cursor: string | null = null
   let started = false
+  let complete = false
   let reading = false
+  let count = 0
 
   function put (item: ItemView): void {
-    const row = rowOf(item)
-    rows.get(item.id)?.replaceWith(row)
-    if (!rows.has(item.id)) list.append(row)
-    rows.set(item.id, row)
+    const place = places.get(item.id)
+    if (place !== undefined) failures[place] = item
+    else if (failures.length < FAILURES_MAX) places.set(item.id, failures.push(item) - 1)
+  }
+
+  /** It is tried again. */
+  function drop (id: string): void {
+    const place = places.get(id)
+    if (place === undefined) return
+    failures.splice(place, 1)
+    places.clear()
+    failures.forEach((item, n) => places.set(item.id, n))
   }
 
   /** A filtered page may be empty and yet have a next one. */
   async function read (): Promise<void> {
-    if (reading) return
+    if (reading || complete || !started) return
     reading = true
-    const wanted = rows.size + 50
+    const wanted = failures.length + WANTED
     try {
       do {
-        const page = await load(cursor)
+        const page = await load(cursor, PAGE_ITEMS)
         page.items.forEach(put)
         cursor = page.next_cursor
-      } while (cursor !== null && rows.size < wanted)
-      setText(note, '')
-    } catch (error) {
-      started = rows.size > 0
-      setText(note, error instanceof Error ? error.message : String(error))
+      } while (cursor !== null && failures.length < Math.min(wanted, FAILURES_MAX))
+      complete = cursor === null || failures.length >= FAILURES_MAX
+    } catch {
+      // The connection is told of elsewhere.
+      setTimeout(() => { void read() }, RETRY_MS)
     }
     reading = false
-    setAttribute(more, 'hidden', cursor === null || rows.size >= ROWS_MAX)
+    show()
+  }
+
+  function show (): void {
+    list.update(failures)
+    if (count === 0 && failures.length === 0) return setText(note, 'Nothing has failed.')
+    const untold = complete && failures.length < count ? count - failures.length : 0
+    setText(note, untold === 0 ? '' : `${formatCount(untold)} ${failures.length === 0 ? '' : 'more '}are told by their number only.`)
   }
 
   return {
     element,
     hear (item) {
-      if (item.state === 'failed') {
-        if (started && rows.size < ROWS_MAX) put(item)
-      } else {
-        rows.get(item.id)?.remove()
-        rows.delete(item.id)
-      }
+      if (item.state !== 'failed') drop(item.id)
+      else if (started) put(item)
+      else return
+      list.update(failures)
     },
-    update (count) {
-      if (!reading) setText(note, count === 0 ? 'Nothing has failed.' : rows.size > 0 || !started ? '' : `${formatCount(count)} are told by their number only.`)
+    update (failed) {
+      count = failed
+      show()
     },
     show (visible) {
-      if (!visible || started) return
+      if (!visible) return
+      if (started) return list.update(failures)
       started = true
       void read()
+    },
+    stop () {
+      started = false
+      list.stop()
     }
   }
 }

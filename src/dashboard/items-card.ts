@@ -27,7 +27,7 @@ export function createItemsCard (client: Client, watch: JobWatch): ItemsCard {
   // The cursor of a page of items is the place it begins at.
   const grid = createItemGrid((place, limit) => page(null, place === 0 ? null : String(place), limit))
   const table = createItemTable((state, cursor) => page(state, cursor))
-  const failed = createFailedItems(cursor => page('failed', cursor))
+  const failed = createFailedItems((cursor, limit) => page('failed', cursor, limit))
   const tabs = createTabs('Items', [
     { name: 'grid', label: 'Grid', panel: grid.element },
     { name: 'table', label: 'Table', panel: table.element },
@@ -55,6 +55,7 @@ export function createItemsCard (client: Client, watch: JobWatch): ItemsCard {
     stop () {
       over.abort()
       grid.stop()
+      failed.stop()
     }
   }
 }
