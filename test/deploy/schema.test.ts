@@ -202,5 +202,12 @@ async function holds (t: Test, query: Query): Promise<void> {
     await persist(query, { jobs: [{ ...live, rev: 2, state: 'completed', ended_at: at(1) }] })
     t.match(await maintain(), { partitions_dropped: 1, jobs_deleted: 0 })
     await t.rejects(query('select headway_maintain(0)'), { code: '22023' })
+
+    await clear()
+    const again = aJob('again', 1, { run: 9, epoch: 9, updated_at: at(1) })
+    const itemOf = (id: string, run: number, days: number) => anItem('again', id, 1, { run, epoch: run, updated_at: at(days) })
+    await persist(query, { jobs: [again], items: [itemOf('old', 5, 100), itemOf('young', 7, 10), itemOf('own', 9, 100)] })
+    t.match(await maintain(), { jobs_deleted: 0, items_of_older_runs_deleted: 1 }, 'an id that is used again')
+    t.match((await dump(query))[1], [{ id: 'own' }, { id: 'young' }])
   })
 }
