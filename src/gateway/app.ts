@@ -112,9 +112,10 @@ function registerProbes (app: FastifyInstance, { health, metrics, details }: Pic
 
 function bareApp (config: GatewaySettings, log: FastifyBaseLogger): FastifyInstance {
   const app = Fastify({
-    loggerInstance: log,
+    // What Fastify says by itself below a warning has no event, and is said by others: where it listens.
+    loggerInstance: log.child({}, { level: ['error', 'fatal', 'silent'].includes(log.level) ? log.level : 'warn' }),
     // Fastify's own request log and serializer hold the query string, and with it tokens.
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'req_id' }),
     bodyLimit: config.body_bytes_max,
     trustProxy: proxiesOf(config.trust_proxy),
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX },

@@ -3,8 +3,8 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** The times at which clients are told to come back are spread over this, ms. */
-const RECONNECT_AFTER_MS_MAX = 5_000
+/** The window has spread clients already; this is for those that leave in one turn of it, ms. */
+const RECONNECT_AFTER_MS_MAX = 1_500
 
 export function reconnectAfterMs (): number {
   return Math.ceil(Math.random() * RECONNECT_AFTER_MS_MAX)

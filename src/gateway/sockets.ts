@@ -127,6 +127,7 @@ export function createSockets (options: SocketsOptions): Sockets {
     release(socket, wire)
     socket.on('error', onError)
     session.attach(socket, wire)
+    log.debug({ event: 'socket_opened', tenant_id: session.identity?.tenant_id }, 'a socket was opened')
     wire.uncork()
     if (stopping) restart(session)
   }

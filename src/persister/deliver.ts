@@ -55,9 +55,9 @@ export function createDeliver ({ sink, settings, log, meters, stop }: DeliverPar
   async function waitFor (fault: SinkError, rows: number, cid: string | undefined): Promise<void> {
     const mend = fault.fault === 'configuration'
     const ms = mend ? settings.configuration_retry_ms : backoff.next()
-    const fields = { event: mend ? 'sink_misconfigured' : 'sink_retry', sink: sink.name, code: fault.code, status: fault.status, rows, correlation_id: cid, wait_ms: ms }
-    if (mend) log.error(fields, `the sink cannot be written to until this is mended: ${fault.message}`)
-    else log.warn(fields, `the sink did not take a batch, trying again: ${fault.message}`)
+    const fields = { sink: sink.name, code: fault.code, status: fault.status, rows, correlation_id: cid, wait_ms: ms }
+    if (mend) log.error({ event: 'sink_misconfigured', ...fields }, `the sink cannot be written to until this is mended: ${fault.message}`)
+    else log.warn({ event: 'sink_retry', ...fields }, `the sink did not take a batch, trying again: ${fault.message}`)
     meters.failing(fault.fault)
     await delay(ms, undefined, { signal: stop })
   }

@@ -3,7 +3,6 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { DirtyJob, Log, Outbox, OutboxEntry, OutboxRead } from '../engine/engine.ts'
-import { traceStep } from '../tracing/trace.ts'
 import { oldestOf, tellBacklog } from './backlog.ts'
 import { createBatch, type BatchBounds, type BatchBuilder } from './batch.ts'
 import { batchOf, type Deliver, type Delivered, type Poison } from './deliver.ts'
@@ -14,6 +13,7 @@ import { createRegistrations, type Registrations } from './registrations.ts'
 import { jobRow, truncatedRow } from './rows.ts'
 import type { PersisterSettings } from './settings.ts'
 import type { Batch, EventRow } from './sink.ts'
+import { tellStored } from './tell-stored.ts'
 
 export interface LaneParams {
   outbox: Outbox
@@ -109,6 +109,13 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
     scale = shrunk ? Math.max(SCALE_MIN, scale / 2) : Math.min(1, scale + 1 / 16)
   }
 
+  async function store (batch: Batch): Promise<Delivered> {
+    const startedAt = Date.now()
+    const delivered = await deliver(batch)
+    tellStored(batch, startedAt, log)
+    return delivered
+  }
+
   /** @returns whether there is more to do at once */
   async function writeOutbox (): Promise<{ more: boolean, dirty: readonly number[] }> {
     const batch = createBatch()
@@ -117,10 +124,7 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
     const moving = taken.filter(({ read, to }) => to !== read.from)
     if (moving.length === 0) return { more: false, dirty }
     const started = performance.now()
-    const startedAt = Date.now()
-    const built = batch.build()
-    const delivered = await deliver(built)
-    tracePersisted(built, startedAt)
+    const delivered = await store(batch.build())
     await bury(delivered.poison)
     account(delivered, 0)
     await Promise.all(moving.map(async ({ partition, read, to, bytes }) => {
@@ -146,10 +150,7 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
       }
     }
     if (written.length === 0) return false
-    const startedAt = Date.now()
-    const built = batch.build()
-    const delivered = await deliver(built)
-    tracePersisted(built, startedAt)
+    const delivered = await store(batch.build())
     await bury(delivered.poison)
     account(delivered, truncated)
     let clean = 0
@@ -199,12 +200,6 @@ function addDirty (batch: BatchBuilder, { found }: DirtyJob): boolean {
   if (lost) batch.addRow(truncatedRow(job, firstSeq, oldest - 1, job.updated_at, 'outbox_full'))
   for (const event of events) batch.addEvent(event, job, registration.item_kind)
   return lost
-}
-
-/** In the trace of each event that came with one. */
-function tracePersisted ({ jobs, items, events }: Batch, startedAt: number): void {
-  const attributes = { 'headway.jobs': jobs.length, 'headway.items': items.length, 'headway.events': events.length }
-  traceStep(events.map(({ correlation_id: cid }) => cid), { name: 'headway.persist', attributes, started_at: startedAt })
 }
 
 /** In the place of an event that the sink refuses. */

@@ -43,7 +43,7 @@ export function createRebuild ({ sink, restore, partitionOf, meters, log, timeou
   async function restoreOne (job: ActiveJob, born: string): Promise<boolean> {
     const { tenant_id: tenant, id, engine } = job
     const word = await restore.restoreJob({ tenant, id, engine: engine ?? '1\t0\n\n' }, born, itemsOf(job))
-    if (word === 'unreadable') log.warn({ event: 'job_not_rebuilt', tenant, job: id }, 'a job that Redis lost cannot be put back: its row does not say how')
+    if (word === 'unreadable') log.warn({ event: 'job_not_rebuilt', tenant_id: tenant, job_id: id }, 'a job that Redis lost cannot be put back: its row does not say how')
     return word === 'restored'
   }
 
