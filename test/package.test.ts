@@ -10,6 +10,7 @@ import { promisify } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import t from 'tap'
+import { tokenOf, WORKER_SCOPES } from './gateway/support.ts'
 import { startRedis } from './support/redis.ts'
 import { spawnGuarded } from './support/child.ts'
 
@@ -84,12 +85,39 @@ t.test('the command runs from the package: a gateway with its scripts and its pa
   const scripts = [...page.matchAll(/<script[^>]* src="([^"]+)"/g)].map(([, src = '']) => src)
   t.ok(scripts.length > 0)
   for (const src of scripts) t.equal((await fetch(`http://127.0.0.1:${port}${src}`)).status, 200, src)
+
+  writeFileSync(join(folder, 'worker.js'), `
+    import { ProgressMonitor } from 'headway/worker'
+    const { id, ...options } = JSON.parse(process.argv[2])
+    const monitor = new ProgressMonitor({ ...options, tenantId: 'acme' })
+    const changes = []
+    const ended = new Promise(resolve => monitor.addStateChangeHandler((_, prior, next) => {
+      changes.push(next)
+      if (next === 'completed') resolve()
+    }))
+    await monitor.startMonitoring()
+    await monitor.registerJob(id, { items_total: 1 })
+    await monitor.updateJobState(id, 'running')
+    await monitor.job(id).waitWhilePaused()
+    await monitor.updateItemProgress(id, { id: 'a', state: 'completed' })
+    await monitor.updateJobState(id, 'completed')
+    await ended
+    console.log(changes.join(), monitor.getAllJobsStatus()[id].percent_complete)
+    await monitor.close()
+  `)
+  const ways = { redis: { redisUrl: redis.url }, http: { gatewayUrl: `http://127.0.0.1:${port}`, token: await tokenOf({ scope: WORKER_SCOPES }) } }
+  for (const [n, [what, env]] of NODES.entries()) {
+    for (const [way, options] of Object.entries(ways)) {
+      const { stdout } = await execute('node', ['worker.js', JSON.stringify({ id: `${way}-${n}`, ...options })], { ...inProject, env })
+      t.equal(stdout, 'running,completed 100\n', `a worker over ${way}, by ${what}`)
+    }
+  }
 })
 
 t.test('types check in a strict project', async t => {
   mkdirSync(join(folder, 'typed'), { recursive: true })
   writeFileSync(join(folder, 'typed/app.ts'), `
-    import { ProgressMonitor } from 'headway/worker'
+    import { type JobStopped, ProgressMonitor, type WorkerJob } from 'headway/worker'
     import { createClient, type WatchView } from 'headway/client'
     import type { JobState } from 'headway/protocol'
     const client = createClient({ url: 'https://headway.example', getToken: () => 'token' })
@@ -98,7 +126,13 @@ t.test('types check in a strict project', async t => {
     const state: JobState | undefined = view.job?.state
     // @ts-expect-error: there is no such state
     const wrong: JobState = 'sleeping'
-    export { state, wrong, ProgressMonitor }
+    const monitor = new ProgressMonitor({ redisUrl: 'redis://localhost' })
+    const job: WorkerJob = monitor.job('job_123')
+    const leave: () => void = monitor.addStateChangeHandler((jobId: string, prior: JobState, next: JobState, reason: string | null) => {})
+    monitor.addProgressHandler((jobId, progress) => progress.percent_complete.toFixed(1))
+    const limited: boolean = monitor.isRateLimited('job_123')
+    const why = (): JobStopped | null => job.signal.aborted ? job.signal.reason : null
+    export { state, wrong, leave, limited, why }
   `)
   writeFileSync(join(folder, 'typed/tsconfig.json'), JSON.stringify({
     compilerOptions: {

@@ -6,6 +6,16 @@ import * as sdk from '../../src/worker/index.ts'
 
 const text = readFileSync(new URL('../../docs/from-progress-monitor.md', import.meta.url), 'utf8')
 
+const testsOf = (file: string): string[] =>
+  [...readFileSync(new URL(file, import.meta.url), 'utf8').matchAll(/^t\.test\('([^']+)'/gm)].map(([, title = '']) => title)
+
+t.test('every example has a twin that runs', async t => {
+  const twins = [...text.matchAll(/\| "([^"]+)" \|/g)].map(([, title = '']) => title)
+  t.equal(twins.length, 8)
+  const tests = new Set([...testsOf('source-document.test.ts'), ...testsOf('names.test.ts')])
+  t.same(twins.filter(title => !tests.has(title)), [])
+})
+
 t.test('every method that it maps to is one of the monitor or the calculator', async t => {
   const rows = [...text.matchAll(/^\| `(\w+)\([^|]*\| `(\w+)\(/gm)].map(([, there = '', here = '']) => ({ there, here }))
   t.equal(rows.length, 9)
