@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { DockerfileParser } from 'dockerfile-ast'
 import t from 'tap'
 import { freePorts } from '../support/ports.ts'
+import { startPostgres } from '../support/postgres.ts'
 import { startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 
@@ -129,6 +130,12 @@ t.test('its steps make a folder that serves, is healthy, and ends by SIGTERM', a
   t.equal(healthy(), 0)
   t.match(await (await fetch(`http://127.0.0.1:${internal}/readyz`)).json(), { status: 'ok' })
   t.match(await (await fetch(`http://127.0.0.1:${port}/`)).text(), /<html/, 'the dashboard is there')
+  const run = (args: string[], more: Record<string, string> = {}) =>
+    spawnSync(process.execPath, [...listOf('ENTRYPOINT').slice(1), ...args], { cwd: app, encoding: 'utf8', env: { ...env, ...more } })
+  t.match(run(['doctor']).stdout, /all \d+ scripts load[\s\S]*gateways are at work/)
+  const postgres = await startPostgres()
+  t.teardown(() => postgres.stop())
+  t.match(run(['migrate', '--dry-run'], { HEADWAY_POSTGRES_URL: postgres.url }), { status: 0, stdout: /^would run 0001_tables\.sql$/m }, 'the schema is in it')
   child.kill('SIGTERM')
   const [code] = await once(child, 'exit')
   t.equal(code, 0)

@@ -2,6 +2,7 @@
 
 import t from 'tap'
 import { versionOf } from '../../src/doctor/redis-server.ts'
+import { startBackend } from '../chaos/backends.ts'
 import { startCluster } from '../support/cluster.ts'
 import { startRedis } from '../support/redis.ts'
 import { freePorts } from '../support/ports.ts'
@@ -66,6 +67,19 @@ t.test('each setting of Redis that is wrong is named, with what it means and wha
   }
   await client.config('SET', 'maxmemory', '1gb')
   t.match(foundOf(await findingsWith({ REDIS_URL: redis.url }), 'maxmemory'), [/^ok/], 'without a sink there is no outbox to make room for')
+})
+
+t.test('Sentinels: each is asked, and one that cannot help is named', async t => {
+  const backend = await startBackend('sentinel')
+  t.teardown(() => backend.stop())
+  const whole = await findingsWith({ REDIS_URL: backend.url })
+  t.match(foundOf(whole, 'topology'), ['ok: one primary, 3 Sentinels that can replace it'])
+  t.match(foundOf(whole, 'replication'), [/^warning: 2 attached, and min-replicas-to-write is 0/])
+  const [nodes = '', name = ''] = backend.url.replace('redis+sentinel://', '').split('/')
+  const [first = '', second = ''] = nodes.split(',')
+  t.match(foundOf(await findingsWith({ REDIS_URL: `redis+sentinel://${first},${second}/${name}` }), 'topology'), ['warning: REDIS_URL names 2 Sentinels'])
+  const away = await findingsWith({ REDIS_URL: `redis+sentinel://${first},${second},127.0.0.1:1/${name}` })
+  t.match(foundOf(away, 'topology'), [/^warning: not every Sentinel of headway can replace the primary: 127\.0\.0\.1:1: \S/])
 })
 
 t.test('rights: what may not be asked is told, what Headway needs is missed', async t => {
