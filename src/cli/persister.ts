@@ -11,7 +11,7 @@ export const command: Command = {
 
 Runs one persister until SIGTERM or SIGINT. Any number of them may run; they share the partitions among themselves. Needs Redis and
 a sink: SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or HEADWAY_SINK=postgres and HEADWAY_POSTGRES_URL. The schema is that of
-deploy/supabase. Probes (/livez, /readyz) and metrics (/metrics) on HEADWAY_INTERNAL_PORT. Configured by the environment:
+deploy/supabase: headway migrate. Probes (/livez, /readyz) and metrics (/metrics) on HEADWAY_INTERNAL_PORT. Configured by the environment:
 
 ${configHelp()}`,
 
