@@ -8,6 +8,7 @@ import type { LoggedEvent } from '../protocol/logged-event.ts'
 import { itemProgressMessage, progressMessage } from '../protocol/view.ts'
 import { type Frame, jobFrame } from './frame.ts'
 import { createLane, type Held, type Lane } from './lane.ts'
+import type { Rounds } from './rounds.ts'
 import type { Seat } from './seats.ts'
 import type { Tally } from './tally.ts'
 
@@ -23,8 +24,15 @@ export interface Audience {
   delete: (seat: Seat) => void
   /** It is behind no longer, and to be seated again. @returns false when it was not */
   recall: (seat: Seat) => boolean
-  /** @returns false when the socket is behind; the seat then waits with the position it had */
+  /**
+   * Right away, behind nothing: for who has just been seated.
+   * @returns false when the socket is behind; the seat then waits with the position it had
+   */
   tell: (seat: Seat, frames: readonly Frame[]) => boolean
+  /** To all that are live, in slices when they are many. @param framesOf what a seat gets; empty = nothing */
+  tellAll: (framesOf: (seat: Seat) => readonly Frame[]) => void
+  /** All that was said is told now. */
+  finish: () => void
   /** Progress that is older than these events goes out before them, or not at all. */
   precede: (events: readonly LoggedEvent[]) => void
   hold: (due: boolean, items: readonly ProgressLine[]) => void
@@ -34,24 +42,48 @@ export interface Audience {
   takeAll: () => Set<Seat>
 }
 
+/** Up to so many are told at once. */
+const AT_ONCE_MAX = 1_000
+const NOTHING: readonly Frame[] = []
+
 /** @param known where the room stands */
-export function createAudience (known: () => { job: StoredJob, registration: Registration } | null, tally: Tally): Audience {
+export function createAudience (
+  known: () => { job: StoredJob, registration: Registration } | null, tally: Tally, rounds: Rounds
+): Audience {
   const live = new Set<Seat>()
   const behind = new Set<Seat>()
   /** By interval. */
   const lanes = new Map<number, Lane>()
+  /** Rounds so far: who is seated now has had all of them. */
+  let said = 0
 
-  function tell (seat: Seat, frames: readonly Frame[]): boolean {
+  const epochOf = (): number | undefined => known()?.job.epoch
+
+  function tell (seat: Seat, frames: readonly Frame[], epoch = epochOf()): boolean {
     for (const frame of frames) {
       if (seat.member.send(frame)) continue
       if (live.delete(seat)) lanes.get(seat.interval_ms)?.seats.delete(seat)
-      const epoch = known()?.job.epoch
       seat.since = frame.before_seq === null || epoch === undefined ? LOST : { epoch, seq: frame.before_seq }
       behind.add(seat)
       tally.behind++
       return false
     }
     return true
+  }
+
+  /** Order: a round waits behind those that wait, and is of the epoch in which it was said, whatever comes before it is told. */
+  function tellMany (seats: ReadonlySet<Seat>, framesOf: (seat: Seat) => readonly Frame[]): void {
+    const epoch = epochOf()
+    const round = ++said
+    const tellOne = (seat: Seat): void => {
+      const frames = framesOf(seat)
+      if (frames.length > 0) tell(seat, frames, epoch)
+    }
+    if (seats.size <= AT_ONCE_MAX && !rounds.waits(live)) {
+      for (const seat of seats) tellOne(seat)
+      return
+    }
+    rounds.add(live, [...seats], seat => { if (live.has(seat) && seat.seated_in < round) tellOne(seat) })
   }
 
   function laneOf (intervalMs: number): Lane {
@@ -69,7 +101,8 @@ export function createAudience (known: () => { job: StoredJob, registration: Reg
     const { job, registration: { item_kind: kind } } = stands
     const frames = [...held.items.values()].map(line => jobFrame(itemProgressMessage(job, kind, line)))
     if (held.job) frames.push(jobFrame(progressMessage(job, job.updated_at)))
-    for (const seat of seats) if (job.rev > seat.covered_rev) tell(seat, frames)
+    const { rev } = job
+    tellMany(seats, seat => rev > seat.covered_rev ? frames : NOTHING)
   }
 
   function clear (): void {
@@ -80,6 +113,7 @@ export function createAudience (known: () => { job: StoredJob, registration: Reg
     live,
     get size () { return live.size + behind.size },
     add (seat) {
+      seat.seated_in = said
       live.add(seat)
       laneOf(seat.interval_ms).seats.add(seat)
     },
@@ -89,7 +123,9 @@ export function createAudience (known: () => { job: StoredJob, registration: Reg
       behind.delete(seat)
     },
     recall: seat => behind.delete(seat),
-    tell,
+    tell: (seat, frames) => tell(seat, frames),
+    tellAll: framesOf => tellMany(live, framesOf),
+    finish: () => rounds.finish(live),
     precede (events) {
       const changes = events.some(({ event }) => event === 'state_changed')
       for (const lane of lanes.values()) {
@@ -102,6 +138,7 @@ export function createAudience (known: () => { job: StoredJob, registration: Reg
     },
     clear,
     takeAll () {
+      rounds.finish(live)
       const all = new Set([...live, ...behind])
       clear()
       for (const lane of lanes.values()) lane.seats.clear()

@@ -7,6 +7,7 @@ import { type Frame, plainFrame } from './frame.ts'
 import type { About } from './missed.ts'
 import type { Reach } from './reach.ts'
 import { createRoom, type JoinOptions, type Place, type Room } from './room.ts'
+import { createRounds } from './rounds.ts'
 import type { Member } from './seats.ts'
 import { createShelf } from './shelf.ts'
 import type { Tally } from './tally.ts'
@@ -53,6 +54,7 @@ export function createHub ({ engine, tally, progress_interval_ms: progressMs }: 
   const rooms = new Map<string, Room>()
   const tenants = new Map<string, ReturnType<typeof createTenantRoom>>()
   const shelf = createShelf(KEPT_READS)
+  const rounds = createRounds()
   /** Partitions that have another epoch. */
   const raised = new Set<number>()
   let looking: NodeJS.Timeout | undefined
@@ -69,6 +71,7 @@ export function createHub ({ engine, tally, progress_interval_ms: progressMs }: 
       engine,
       shelf,
       tally,
+      rounds,
       tenant_id: tenantId,
       job_id: jobId,
       progress_interval_ms: progressMs,

@@ -6,7 +6,7 @@ import type { Frame } from './frame.ts'
 import type { Tally } from './tally.ts'
 
 /** How long one slice may take, ms. */
-const SLICE_MS_MAX = 8
+const SLICE_MS_MAX = 6
 /** Sockets between two looks at the clock. */
 const SLICE_STEP = 64
 const NOTHING = Buffer.alloc(0)

@@ -21,11 +21,12 @@ import { laneInterval } from './lane.ts'
 import { toHeadwayError } from './problem.ts'
 import type { Reach } from './reach.ts'
 import { createLobby } from './lobby.ts'
+import type { Rounds } from './rounds.ts'
 import type { Shelf } from './shelf.ts'
 import { moveTo, type Standing, standingAt } from './standing.ts'
 import { type Tally, tellAge } from './tally.ts'
 import { traceTold } from './trace-told.ts'
-import { createWaitingRoom, endAll, type Member, type Seat, unknownJob } from './seats.ts'
+import { createSeat, createWaitingRoom, endAll, type Member, type Seat, unknownJob } from './seats.ts'
 
 /** Messages kept during one read. Beyond: dropped, and the job is read again, which covers them. */
 const BUFFER_MESSAGES_MAX = 1_000
@@ -39,6 +40,8 @@ export interface RoomOptions {
   /** Bounds what all rooms keep of their last read. */
   shelf: Shelf
   tally: Tally
+  /** What large rooms are still to be told. */
+  rounds: Rounds
   tenant_id: string
   job_id: string
   /** Progress goes out at most so often. */
@@ -101,8 +104,8 @@ interface Read {
 }
 
 export function createRoom (options: RoomOptions): Room {
-  const { engine, shelf, tally, tenant_id: tenant, job_id: id, progress_interval_ms: progressMs, onEmpty } = options
-  const audience = createAudience(() => known, tally)
+  const { engine, shelf, tally, rounds, tenant_id: tenant, job_id: id, progress_interval_ms: progressMs, onEmpty } = options
+  const audience = createAudience(() => known, tally, rounds)
   const lobby = createLobby(seatDue)
   const absent = createWaitingRoom({ job_id: id, onGaveUp: closeIfEmpty })
   let known: Standing | null = null
@@ -187,7 +190,8 @@ export function createRoom (options: RoomOptions): Room {
     const { frames, due, items } = encodeUpdate(message, registration.item_kind, known.job)
     audience.precede(message.events)
     moveTo(known, message.job, registration)
-    for (const seat of audience.live) if (message.job.rev > seat.covered_rev) audience.tell(seat, frames)
+    const { rev: revNow } = message.job
+    audience.tellAll(seat => revNow > seat.covered_rev ? frames : [])
     if (audience.live.size > 0) {
       tellAge(tally, message.events[0]?.ts ?? message.job.updated_at)
       traceTold(message.events, audience.live.size)
@@ -272,13 +276,15 @@ export function createRoom (options: RoomOptions): Room {
       audience.clear()
       const missed = catchUp.frames({ epoch: was.epoch, seq: was.seq }, null)
       if (audience.live.size > 0) tellAge(tally, catchUp.found.events.find(({ seq }) => seq > was.seq)?.ts ?? job.updated_at)
+      audience.finish() // what was said before goes by where each stood
+      const own = new Map<Seat, readonly Frame[]>()
       for (const seat of audience.live) {
         const { covered_rev: ownRev, covered_at: at } = seat
         seat.covered_rev = 0
-        if (at === null || ownRev <= was.rev) audience.tell(seat, missed)
         // It joined from a read that was newer than the room: it has some of what the room missed, or all.
-        else if (at.epoch !== job.epoch || ownRev < job.rev) audience.tell(seat, catchUp.frames(at, null))
+        if (at !== null && ownRev > was.rev) own.set(seat, at.epoch !== job.epoch || ownRev < job.rev ? catchUp.frames(at, null) : [])
       }
+      audience.tellAll(seat => own.get(seat) ?? missed)
     }
     seatAll(catchUp, read.joiners)
     for (const { message } of read.buffer) {
@@ -366,16 +372,7 @@ export function createRoom (options: RoomOptions): Room {
   }
 
   function join (member: Member, { wait_ms: waitMs = 0, since = null, min_interval_ms: minMs = 0 }: JoinOptions = {}): Place {
-    const seat: Seat = {
-      member,
-      since,
-      joined: false,
-      interval_ms: laneInterval(progressMs, minMs),
-      covered_rev: 0,
-      covered_at: null,
-      patient_until: 0,
-      wait_until: performance.now() + waitMs
-    }
+    const seat = createSeat(member, since, laneInterval(progressMs, minMs), waitMs)
     enter(seat)
     return {
       leave () {

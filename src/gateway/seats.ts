@@ -29,10 +29,26 @@ export interface Seat {
   covered_rev: number
   /** The position of that snapshot; null before it. */
   covered_at: Cursor | null
+  /** The newest round that was said when it was seated: it has had that one and all before (audience.ts). */
+  seated_in: number
   /** Monotonic ms until which a cursor ahead of Redis is not yet given up; 0 = none was. */
   patient_until: number
   /** Monotonic ms until which an unknown job is waited for. */
   wait_until: number
+}
+
+export function createSeat (member: Member, since: Cursor | null, intervalMs: number, waitMs: number): Seat {
+  return {
+    member,
+    since,
+    joined: false,
+    interval_ms: intervalMs,
+    covered_rev: 0,
+    covered_at: null,
+    seated_in: 0,
+    patient_until: 0,
+    wait_until: performance.now() + waitMs
+  }
 }
 
 /** Empties `seats` first: a member may join or leave again from within. */

@@ -3,6 +3,7 @@
 import type { FeedMessage, JobRead } from '../../src/engine/engine.ts'
 import { createTally } from '../../src/gateway/tally.ts'
 import { createRoom, type Room } from '../../src/gateway/room.ts'
+import { createRounds } from '../../src/gateway/rounds.ts'
 import type { Member } from '../../src/gateway/seats.ts'
 import { createShelf } from '../../src/gateway/shelf.ts'
 import type { HeadwayError } from '../../src/protocol/errors.ts'
@@ -89,7 +90,7 @@ export function watcher (): Watcher {
   return self
 }
 
-export function setUp (progressMs = 0, keepMs = 0) {
+export function setUp (progressMs = 0, keepMs = 0, rounds = createRounds()) {
   const engine = playedEngine()
   const tally = createTally()
   let emptied = 0
@@ -97,6 +98,7 @@ export function setUp (progressMs = 0, keepMs = 0) {
     engine,
     shelf: createShelf({ keep_ms: keepMs, count_max: 1, bytes_max: 1_000_000 }),
     tally,
+    rounds,
     tenant_id: 'acme',
     job_id: 'j',
     progress_interval_ms: progressMs,
