@@ -39,6 +39,8 @@ export interface Child {
 
 export interface Children {
   start (options: ChildOptions): Child
+  /** A folder that is removed when this process dies before it has stopped the children; else whoever made it does. */
+  guardFolder (folder: string): void
   /** Stops what is left, newest first, one after the other. */
   stop (): Promise<void>
   /** SIGKILL to everything, at once. */
@@ -75,6 +77,7 @@ export function createChildren (): Children {
 
   return {
     start,
+    guardFolder (folder) { guard.stdin.write(`d ${folder}\n`) },
     async stop () {
       for (const child of [...running].reverse()) await child.stop()
       guard.stdin.end()

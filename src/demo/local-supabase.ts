@@ -69,6 +69,7 @@ export async function startLocalSupabase (options: LocalSupabaseOptions): Promis
     process.off('exit', cluster.remove)
     cluster.remove()
   }
+  children.guardFolder(cluster.folder)
   process.once('exit', cluster.remove) // for the impatient
   try {
     const { url, child } = await startPostgres(cluster, password, join(logs, 'postgres.log'), children, signal)

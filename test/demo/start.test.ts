@@ -96,8 +96,9 @@ t.test('comes up, does its job, and a Ctrl-C leaves nothing; a second start work
   t.equal(code, 0)
   await until(() => !children.some(isAlive), { what: 'all processes are gone' })
 
-  const second = start(t, folder, port)
+  const second = start(t, folder, port, { more: ['--no-supabase'] })
   await up(second)
+  t.notMatch(second.said(), 'Supabase')
   await finished(second)
   const { data } = await (await fetch(`${address}v1/jobs`, { headers: { authorization: `Bearer ${token}` } })).json() as { data: object[] }
   t.equal(data.length, 2, 'the old token is good still, and the old job is there')
@@ -204,12 +205,15 @@ t.test('a SIGKILL leaves nothing either; a taken port is passed over and said', 
   await once(taken, 'listening')
   t.teardown(() => { taken.close() })
   const { port } = taken.address() as { port: number }
+  const before = databases()
   const started = start(t, folder, port)
   await up(started)
   t.match(started.said(), `Port ${port} is taken`)
   const children = started.children()
+  t.equal(databases().filter(name => !before.includes(name)).length, 1)
   started.child.kill('SIGKILL')
   await until(() => !children.some(isAlive), { what: 'the guard ended what was left', timeout_ms: 15_000 })
+  t.same(databases().filter(name => !before.includes(name)), [], 'the database is gone too')
 })
 
 t.test('says what is wrong in a sentence', async t => {
