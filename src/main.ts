@@ -13,6 +13,7 @@ import { createMonitor } from './monitor/monitor.ts'
 import { createPersister, type Persister } from './persister/persister.ts'
 import { createPostgresSink } from './persister/postgres-sink.ts'
 import { createProbes, type Probes } from './persister/probes.ts'
+import { requireSchema } from './persister/schema-check.ts'
 import type { Sink } from './persister/sink.ts'
 import { createSupabaseSink } from './persister/supabase-sink.ts'
 import { HeadwayError } from './protocol/errors.ts'
@@ -73,7 +74,7 @@ export interface RunningPersister {
  * @param env usually process.env
  * @param signal aborted = stop waiting for Redis; the promise then rejects
  * @throws ConfigError with every fault of the configuration
- * @throws HeadwayError when Redis holds another deployment than configured; a retry cannot help
+ * @throws HeadwayError when Redis holds another deployment than configured, or the database an older schema; a retry cannot help
  */
 export async function runPersister (env: Environment, signal: AbortSignal): Promise<RunningPersister> {
   const config = loadConfig(env, ['HEADWAY_JWT_SECRET'])
@@ -87,7 +88,9 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
   const monitor = createMonitor({
     log, services: { redis: () => engine.ping(), database: async () => persister === undefined ? null : persister.meters.fault === null }
   })
+  const stopping = new AbortController()
   const stop = once(async () => {
+    stopping.abort()
     monitor.stop()
     await persister?.stop()
     await probes?.stop()
@@ -99,8 +102,9 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
   try {
     probes = createProbes({ persister: () => persister, ping: () => engine.ping(), details: monitor.state })
     const internalPort = await probes.start(config.internal_host, config.internal_port)
+    await requireSchema(sink, log, AbortSignal.any([signal, stopping.signal]))
     await startEngine(engine, log, signal, { drain: false })
-    persister = createPersister({ engine, sink, log, settings: persisterSettings(config) })
+    persister = createPersister({ engine, sink, log, settings: persisterSettings(config), inbound: config.inbound })
     monitor.register(persister.meters.registry)
     await persister.start()
     await monitor.start()

@@ -51,6 +51,8 @@ export function persisterSettings (config: Config) {
     jobs_max: config.persist_jobs_max,
     events_max: config.persist_events_max,
     bytes_max: config.persist_bytes_max,
-    timeout_ms: config.persist_timeout_ms
+    timeout_ms: config.persist_timeout_ms,
+    inbound_poll_ms: config.inbound_poll_ms,
+    inbound_rows_max: config.inbound_rows_max
   }
 }

@@ -133,6 +133,9 @@ export const SETTINGS = Type.Object({
   HEADWAY_PERSIST_EVENTS_MAX: count(2_000, 1, 100_000, 'Events of one call of the sink.'),
   HEADWAY_PERSIST_BYTES_MAX: count(1_000_000, 10_000, 50_000_000, 'Bytes of one call of the sink, about.'),
   HEADWAY_PERSIST_TIMEOUT_MS: spanMs(20_000, 100, 'A call of the sink that takes longer is given up and told again.'),
+  HEADWAY_INBOUND: Type.Boolean({ default: true, description: 'Take what apps write into the database: jobs, requests, events.' }),
+  HEADWAY_INBOUND_POLL_MS: spanMs(5_000, 100, 'Rows of apps are looked for this often; a doorbell makes it sooner.'),
+  HEADWAY_INBOUND_ROWS_MAX: count(200, 1, 1_000, 'Requests, and as many events, that are read from the database at once.'),
   HEADWAY_OUTBOX_BYTES_MAX: count(536_870_912, 1_048_576, 1_099_511_627_776, 'Bytes waiting for the sink, of all partitions; beyond it see the next.'),
   HEADWAY_OUTBOX_FULL: Type.Enum(['dirty', 'hold'], {
     default: 'dirty', description: 'Full outbox: dirty = write only the newest state later; hold = stop taking events.'

@@ -25,6 +25,8 @@ export type BatchResult = SubmitResult | { outcome: 'failed', error: unknown }
 export interface SubmitOptions {
   /** Becomes the id of the control request; default: a UUID. */
   request_id?: string
+  /** Takes effect once, however often it is submitted with this request_id; remembered for an hour after the last time. */
+  once?: boolean
   timeout_ms?: number
 }
 
@@ -75,8 +77,8 @@ export function createIngest ({ connections, keys, drainer }: { connections: Con
     return null
   }
 
-  const store = async (partition: number, batch: string, requestId: string): Promise<string> =>
-    await redis.xadd(keys.partition(partition).ingest, '*', 'b', batch, 're', requestId) as string
+  const store = async (partition: number, batch: string, requestId: string, more: readonly string[] = []): Promise<string> =>
+    await redis.xadd(keys.partition(partition).ingest, '*', 'b', batch, 're', requestId, ...more) as string
 
   /** Events of one partition; `place` tells where each one's result belongs. */
   async function submitPart (partition: number, part: readonly Placed[], results: BatchResult[], until: number): Promise<void> {
@@ -114,10 +116,11 @@ export function createIngest ({ connections, keys, drainer }: { connections: Con
         for (const { batch } of entries) await redis.xadd(keys.partition(partition).ingest, '*', 'b', batch)
       }))
     },
-    async submit (event, { request_id = randomUUID(), timeout_ms = SUBMIT_TIMEOUT_MS } = {}) {
+    async submit (event, { request_id = randomUUID(), once = false, timeout_ms = SUBMIT_TIMEOUT_MS } = {}) {
       const { partition } = keys.job(event.tenant, event.job)
       const until = performance.now() + timeout_ms
-      const entryId = await store(partition, packBatch([event]), request_id)
+      // A producer with this one entry: the reducer knows its number, and skips it from then on.
+      const entryId = await store(partition, packBatch([event]), request_id, once ? ['p', request_id, 'n', '1'] : [])
       return (await waitFor(partition, entryId, until))?.[0] ?? { outcome: 'unconfirmed', entry_id: entryId }
     },
     async submitAll (events, { timeout_ms = SUBMIT_TIMEOUT_MS } = {}) {

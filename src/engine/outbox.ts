@@ -86,6 +86,8 @@ export interface Outbox {
   listEnded: ListEnded
   /** Keeps what the sink refuses among the partition's dead letters. */
   deadLetter (tenant: string, id: string, letter: DeadLetter): Promise<void>
+  /** The newest dead letter of an entry with this request_id. @returns null when there is none, or when it is no longer kept */
+  findDeadLetter (tenant: string, id: string, request_id: string): Promise<Pick<DeadLetter, 'code' | 'detail'> | null>
 }
 
 const readScript = loadScript('read_outbox.lua')
@@ -94,6 +96,7 @@ const dirtyScript = loadScript('read_dirty.lua')
 const dirtyDoneScript = loadScript('dirty_done.lua')
 
 const SENTINEL = '-'
+const LETTERS_PAGE = 100
 
 export interface OutboxParams { connections: Connections, keys: Keys, rejected_max: number }
 
@@ -160,6 +163,20 @@ export function createOutbox ({ connections, keys, rejected_max }: OutboxParams)
       const records = await Promise.all(jobs.map(({ tenant, id }) => redis.hget(keys.job(tenant, id).key, 'r')))
       return records.map((record) => record === null ? null : { record, registration: decodeRegistration(record) })
     },
+    async findDeadLetter (tenant, id, requestId) {
+      const { rejected } = keys.partition(keys.job(tenant, id).partition)
+      for (let before = '+', left = rejected_max; left > 0; left -= LETTERS_PAGE) {
+        const page = await redis.xrevrange(rejected, before, '-', 'COUNT', Math.min(left, LETTERS_PAGE))
+        for (const [, fields] of page) {
+          const letter = Object.fromEntries(pairs(fields))
+          if (letter['re'] === requestId || letter['entry'] === requestId) return { code: letter['code'] ?? '', detail: letter['detail'] ?? '' }
+        }
+        const oldest = page.at(-1)
+        if (oldest === undefined || page.length < LETTERS_PAGE) return null
+        before = `(${oldest[0]}`
+      }
+      return null
+    },
     async deadLetter (tenant, id, { entry, code, detail, type, data }) {
       const { rejected } = keys.partition(keys.job(tenant, id).partition)
       await redis.xadd(rejected, 'MAXLEN', '~', String(rejected_max), '*',
@@ -171,4 +188,8 @@ export function createOutbox ({ connections, keys, rejected_max }: OutboxParams)
 function outboxMessage (text: string): OutboxMessage {
   const [, header = '', record = ''] = text.split('\n', 3)
   return { message: decodeMessage(text), header, record }
+}
+
+function * pairs (fields: readonly string[]): Generator<[string, string]> {
+  for (let at = 0; at + 1 < fields.length; at += 2) yield [fields[at] as string, fields[at + 1] as string]
 }

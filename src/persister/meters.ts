@@ -1,6 +1,8 @@
 // What the persister counts, for its probes and for Prometheus.
 
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Doorbell } from './inbox.ts'
+import type { Kind, Outcome } from './requests.ts'
 import type { SinkFault } from './sink.ts'
 
 export interface Meters {
@@ -17,6 +19,12 @@ export interface Meters {
   leased (partitions: readonly number[]): void
   rebuilt (jobs: number): void
   restarts (): void
+  /** A row of an app that took effect or was refused. */
+  inbound (kind: Kind, outcome: Outcome): void
+  /** Rows of the last page that were not taken yet. */
+  inboundWaiting (rows: number): void
+  rang (): void
+  doorbell (of: Pick<Doorbell, 'live' | 'renewals'>): void
   /** What stands in the way now; null = nothing. */
   readonly fault: SinkFault | null
   /** Greatest age of an unwritten change among the partitions held, ms. */
@@ -61,6 +69,13 @@ export function createMeters (): Meters {
   gauge('lag_seconds', 'Age of the oldest change that is not written yet.', () => oldest() / 1_000)
   gauge('outbox_bytes', 'Bytes that wait in the outbox.', () => total('bytes'))
   gauge('dirty_jobs', 'Jobs that changed while the outbox was full.', () => total('dirty_jobs'))
+  const inbound = counter('inbound', 'Rows of apps by kind (register, control, event) and what came of them.', ['kind', 'outcome'])
+  const rings = counter('doorbell_rings', 'Times that the database said there may be rows of apps.')
+  let bell: Pick<Doorbell, 'live' | 'renewals'> = { live: false, renewals: 0 }
+  let waiting = 0
+  gauge('inbound_waiting_rows', 'Rows of apps that were read and not taken yet.', () => waiting)
+  gauge('doorbell_up', '1 = the doorbell of the database would be heard; rows are looked for in any case.', () => bell.live ? 1 : 0)
+  gauge('doorbell_renewals', 'Times that the doorbell was found dead, or old, and hung anew.', () => bell.renewals)
   gauge('sink_up', '1 = the last call of the sink succeeded.', () => fault === null ? 1 : 0)
 
   return {
@@ -82,6 +97,10 @@ export function createMeters (): Meters {
     },
     rebuilt (jobs) { rebuilt.inc(jobs) },
     restarts () { rereads.inc() },
+    inbound (kind, outcome) { inbound.inc({ kind, outcome }) },
+    inboundWaiting (rows) { waiting = rows },
+    rang () { rings.inc() },
+    doorbell (of) { bell = of },
     get fault () { return fault },
     get lag_ms () { return oldest() },
     get waiting_bytes () { return total('bytes') },

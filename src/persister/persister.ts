@@ -6,6 +6,7 @@ import type { Engine, Log } from '../engine/engine.ts'
 import { watchBacklog } from './backlog.ts'
 import { createDeliver } from './deliver.ts'
 import { createHolder } from './holder.ts'
+import { createInbound } from './inbound.ts'
 import { createLane } from './lane.ts'
 import { createMeters, type Meters } from './meters.ts'
 import { createRebuild } from './rebuild.ts'
@@ -14,10 +15,12 @@ import type { Sink } from './sink.ts'
 
 export interface PersisterOptions {
   /** Started. */
-  engine: Pick<Engine, 'outbox' | 'leases' | 'restore' | 'partitions' | 'keys'>
+  engine: Pick<Engine, 'outbox' | 'leases' | 'restore' | 'partitions' | 'keys' | 'submit'>
   sink: Sink
   log: Log
   settings?: Partial<PersisterSettings>
+  /** Whether what apps write is taken, if the sink has an inbox. Default true. */
+  inbound?: boolean
 }
 
 export interface Persister {
@@ -28,7 +31,7 @@ export interface Persister {
   stop (): Promise<void>
 }
 
-export function createPersister ({ engine, sink, log, settings: given }: PersisterOptions): Persister {
+export function createPersister ({ engine, sink, log, settings: given, inbound = true }: PersisterOptions): Persister {
   const settings: PersisterSettings = { ...DEFAULT_PERSISTER_SETTINGS, ...given }
   const meters = createMeters()
   const stopping = new AbortController()
@@ -55,13 +58,18 @@ export function createPersister ({ engine, sink, log, settings: given }: Persist
     partitions: () => holder.mine().filter(partition => partition % count === lane),
     stop
   }))
+  const inbox = inbound ? sink.inbox : undefined
+  const leads = (): boolean => holder.mine().includes(0)
+  const inwards = inbox === undefined ? null : createInbound({ inbox, engine, settings, meters, log, leads, stop })
   let running: Promise<unknown> = Promise.resolve()
   let stopped: Promise<void> | undefined
 
   async function maintain (): Promise<void> {
     while (!stop.aborted) {
       try {
-        await sink.maintain(AbortSignal.any([stop, AbortSignal.timeout(settings.timeout_ms * 4)]))
+        const signal = AbortSignal.any([stop, AbortSignal.timeout(settings.timeout_ms * 4)])
+        await sink.maintain(signal)
+        await inbox?.maintain(signal)
       } catch (error) {
         if (!stop.aborted) log.warn({ event: 'maintain_failed', reason: error instanceof Error ? error.message : '' }, 'the sink was not tidied up; the next time tries again')
       }
@@ -76,7 +84,7 @@ export function createPersister ({ engine, sink, log, settings: given }: Persist
       await holder.start()
       const { backlog_interval_ms: intervalMs } = settings
       const backlog = watchBacklog({ outbox: engine.outbox, meters, partitions: holder.mine, interval_ms: intervalMs, stop })
-      running = Promise.all([...lanes.map(lane => lane.run()), backlog, maintain()])
+      running = Promise.all([...lanes.map(lane => lane.run()), inwards?.run(), backlog, maintain()])
       log.info({ event: 'persister_started', name, sink: sink.name, lanes: count }, `writes to ${sink.name}`)
     },
     stop () {

@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import pg from 'pg'
 import type { ItemView } from '../protocol/messages.ts'
 import { faultOf, safeMessage } from './faults.ts'
+import { createInbox } from './inbox.ts'
+import { createNotifyBell } from './notify-bell.ts'
 import { SinkError, type ActiveJob, type PersistAnswer, type Sink } from './sink.ts'
 
 export interface PostgresSinkOptions {
@@ -50,6 +52,10 @@ export function createPostgresSink ({ url, connections_max: max = 4, connect_tim
 
   return {
     name: 'postgres',
+    inbox: createInbox({
+      call: async (name, _, value, signal) => await call(name, value, signal),
+      createBell: (params) => createNotifyBell({ url, connect_timeout_ms: connectMs }, params)
+    }),
     version: async (signal) => await call('headway_version', undefined, signal) as number,
     persist: async (batch, signal) => await call('headway_persist', batch, signal) as PersistAnswer,
     activeJobs: async (after, limit, signal) => (await call('headway_active', { after, limit }, signal) as { jobs: ActiveJob[] }).jobs,

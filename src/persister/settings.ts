@@ -22,6 +22,12 @@ export interface PersisterSettings {
   /** What waits is looked at so often while lanes are held up. */
   backlog_interval_ms: number
   maintain_interval_ms: number
+  /** How often rows of apps are looked for when no bell rings. */
+  inbound_poll_ms: number
+  /** Requests, and as many events, that are read at once. */
+  inbound_rows_max: number
+  /** The bell may be so late. */
+  inbound_grace_ms: number
 }
 
 export const DEFAULT_PERSISTER_SETTINGS: PersisterSettings = {
@@ -37,5 +43,8 @@ export const DEFAULT_PERSISTER_SETTINGS: PersisterSettings = {
   lease_ms: 10_000,
   late_ms: 30_000,
   backlog_interval_ms: 2_000,
-  maintain_interval_ms: 3_600_000
+  maintain_interval_ms: 3_600_000,
+  inbound_poll_ms: 5_000,
+  inbound_rows_max: 200,
+  inbound_grace_ms: 3_000
 }

@@ -2,6 +2,7 @@
 // database is another file like postgres-sink.ts that passes test/contract/sink.ts.
 
 import type { ItemView, JobView } from '../protocol/messages.ts'
+import type { Inbox } from './inbox.ts'
 
 /** A job's row: what clients see of it, and what a rebuild needs. */
 export interface JobRow extends Omit<JobView, 'metadata' | 'title'> {
@@ -59,6 +60,8 @@ export type ItemKey = Pick<ItemRow, 'tenant_id' | 'job_id' | 'run'>
 export interface Sink {
   /** For logs: no secret in it. */
   readonly name: string
+  /** What apps write there; absent = this sink is written to only. */
+  readonly inbox?: Inbox
   /** @returns version of the schema that is there */
   version (signal: AbortSignal): Promise<number>
   /** Stores a batch as a whole or not at all. */

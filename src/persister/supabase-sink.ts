@@ -4,6 +4,8 @@
 import { createClient, type PostgrestError } from '@supabase/supabase-js'
 import type { ItemView } from '../protocol/messages.ts'
 import { faultOf, safeMessage } from './faults.ts'
+import { createInbox } from './inbox.ts'
+import { createRealtimeBell, type RealtimeBellOptions } from './realtime-bell.ts'
 import { SinkError, type ActiveJob, type PersistAnswer, type Sink } from './sink.ts'
 
 export interface SupabaseSinkOptions {
@@ -11,9 +13,10 @@ export interface SupabaseSinkOptions {
   url: string
   /** Of the service role: sb_secret_… or the legacy JWT. */
   key: string
+  bell?: Omit<RealtimeBellOptions, 'url' | 'key'>
 }
 
-export function createSupabaseSink ({ url, key }: SupabaseSinkOptions): Sink {
+export function createSupabaseSink ({ url, key, bell = {} }: SupabaseSinkOptions): Sink {
   const client = createClient(url, key, {
     auth: { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false },
     db: { retry: false }
@@ -27,6 +30,10 @@ export function createSupabaseSink ({ url, key }: SupabaseSinkOptions): Sink {
 
   return {
     name: 'supabase',
+    inbox: createInbox({
+      call: async (name, argument, value, signal) => await call(name, argument === null ? {} : { [argument]: value }, signal),
+      createBell: (params) => createRealtimeBell({ url, key, ...bell }, params)
+    }),
     async version (signal) {
       const version = await call('headway_version', {}, signal)
       if (typeof version !== 'number') throw new SinkError('configuration', 'headway_version answered no number: something else answers at SUPABASE_URL')

@@ -68,7 +68,7 @@ t.test('inserts, updates and deletions, in the order of their commits, as the fi
   await insert('a')
   await insert('b')
   await postgres.query("update bulk_jobs set requested_state = 'pause' where id = 'a'")
-  await postgres.query('select headway_handled($1)', ['[{"tenant_id":"acme","id":"a","requested_rev":2}]'])
+  await postgres.query('select headway_confirm($1)', ['{"requests":[{"tenant_id":"acme","id":"a","requested_rev":2}]}'])
   await postgres.query('begin; delete from bulk_jobs; rollback')
   await until(() => all.told.length === 4) // of a row that is gone by the time it is looked at, no insert is told
   await postgres.query("delete from bulk_jobs where id = 'b'")

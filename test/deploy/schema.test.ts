@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { aJob, anEvent, anItem, batchWith } from '../contract/sink.ts'
 import { startPostgres } from '../support/postgres.ts'
 import { startRest } from '../support/rest.ts'
-import { MIGRATIONS, ROLES, SCHEMA, SCHEMA_VERSION } from '../support/schema.ts'
+import { MIGRATIONS, schemaUpTo, ROLES, SCHEMA, SCHEMA_VERSION } from '../support/schema.ts'
 import { breaches, clientsOf } from './grants.ts'
 
 const DEBIAN_15 = '/usr/lib/postgresql/15/bin'
@@ -18,7 +18,7 @@ const OLD_DEFAULTS = ['tables', 'functions', 'sequences'].map((kind) =>
 
 type Query = (text: string, values?: unknown[]) => Promise<Record<string, unknown>[]>
 
-async function database (t: Test, programs?: string): Promise<{ url: string, query: Query }> {
+async function database (t: Test, programs?: string, files = MIGRATIONS.length): Promise<{ url: string, query: Query }> {
   const postgres = await startPostgres(programs)
   t.teardown(() => postgres.stop())
   await postgres.query(`${ROLES} create role headway_owner login nosuperuser;`)
@@ -33,8 +33,9 @@ async function database (t: Test, programs?: string): Promise<{ url: string, que
   await owner.connect()
   t.teardown(() => owner.end())
   const query = async (text: string, values?: unknown[]) => (await owner.query(text, values)).rows as Record<string, unknown>[]
-  await query(SCHEMA)
-  await query(SCHEMA)
+  const schema = schemaUpTo(files)
+  await query(schema)
+  await query(schema)
   return { url: url.href.replace('postgres@', 'authenticator@'), query }
 }
 
@@ -58,6 +59,12 @@ const MUTATIONS: Record<string, string> = {
   'requests for others': 'alter policy headway_request on bulk_jobs using (true); alter policy headway_read on bulk_jobs using (true)',
   'no policy for inserts': 'drop policy headway_insert on bulk_jobs',
   'the tenant by user_metadata': "update headway.settings set tenant_claim = 'user_metadata.tenant_id'",
+  'events for others': 'alter policy headway_insert on job_events with check (true)',
+  'no policy for events': 'drop policy headway_insert on job_events',
+  'what users may write': "update headway.settings set app_writes = '{}'",
+  'events of anybody': 'grant insert (epoch, seq, run) on job_events to authenticated',
+  'a reason of their own': 'grant update (refused) on bulk_jobs to authenticated',
+  'everybody may confirm': 'grant execute on function headway_confirm(jsonb) to public',
   'jobs granted': 'grant all on bulk_jobs to authenticated',
   'a column granted': 'grant update (state) on bulk_jobs to service_role',
   'events granted': 'grant insert on job_events to service_role',
@@ -71,6 +78,7 @@ const MUTATIONS: Record<string, string> = {
 t.test('Postgres 18 of npm', async (t) => {
   const { url, query } = await database(t)
   await holds(t, query)
+  await upgrades(t)
 
   await t.test('isolation and grants, through PostgREST', async (t) => {
     const rest = await startRest(url)
@@ -84,7 +92,7 @@ t.test('Postgres 18 of npm', async (t) => {
     for (const [name, mutation] of Object.entries(MUTATIONS)) {
       await query(mutation)
       t.not((await breaches(clients, String(round++), true)).length, 0, `seen: ${name}`)
-      await query(`update headway.settings set tenant_claim = 'app_metadata.tenant_id'; ${SCHEMA}`)
+      await query(`update headway.settings set tenant_claim = 'app_metadata.tenant_id', app_writes = '{jobs,requests,events}'; ${SCHEMA}`)
     }
     await query('delete from job_events where epoch = 1; delete from bulk_job_items where run = 1')
     t.same(await breaches(clients, String(round++)), [], 'applied again, all is shut')
@@ -99,7 +107,32 @@ t.test('Postgres 18 of npm', async (t) => {
 t.test('Postgres 15 of Debian', { skip: !existsSync(DEBIAN_15) && `${DEBIAN_15} is not installed` }, async (t) => {
   const { query } = await database(t, DEBIAN_15)
   await holds(t, query)
+  await upgrades(t, DEBIAN_15)
 })
+
+/** What stood there before the last migrations stays as it was, and what waited still waits. */
+async function upgrades (t: Test, programs?: string): Promise<void> {
+  await t.test('an upgrade from the second file with rows in it', async (t) => {
+    const { query } = await database(t, programs, 2)
+    await query("insert into bulk_jobs (tenant_id, id) values ('acme', 'waits')")
+    await persist(query, { jobs: [aJob('a', 1)], items: [anItem('a', 'i', 1)], events: [anEvent('a', 1), anEvent('a', 2)] })
+    await query("update bulk_jobs set requested_state = 'pause' where id = 'a'")
+    const [jobs, ...others] = await dump(query)
+    await query(SCHEMA)
+    const first = await dump(query)
+    t.match(first[0], jobs?.map((row) => ({ ...row as object, refused: null, request_key: String })))
+    t.match(first.slice(1), others)
+    await query(SCHEMA)
+    t.same(await dump(query), first, 'and again without harm')
+    const pending = (await query('select headway_pending($1) as p', ['{"limit":9}']))[0]?.['p'] as { requests: { id: string }[] }
+    t.match(pending.requests.sort((a, b) => a.id < b.id ? -1 : 1), [
+      { id: 'a', requested_state: 'pause', handled_rev: 0 }, { id: 'waits', requested_state: null }
+    ])
+    await query("insert into job_events (tenant_id, job_id, type, data, origin) values ('acme', 'a', 'job.heartbeat', '{}', 'app')")
+    await persist(query, { events: [anEvent('a', 3)] })
+    t.same((await query('select count(*)::int as n from job_events'))[0], { n: 4 })
+  })
+}
 
 async function holds (t: Test, query: Query): Promise<void> {
   const clear = async (): Promise<void> => { await query(`truncate ${TABLES.join(', ')}`) }
@@ -161,7 +194,10 @@ async function holds (t: Test, query: Query): Promise<void> {
     await clear()
     await query("insert into bulk_jobs (tenant_id, id) values ('acme', 'a')")
     const row = async () => (await query('select requested_state as word, requested_rev::int as asked, handled_rev::int as taken, pending, rev::int from bulk_jobs'))[0]
-    const taken = async (rev: number) => (await query('select headway_handled($1) as n', [JSON.stringify([{ tenant_id: 'acme', id: 'a', requested_rev: rev }])]))[0]?.['n']
+    const taken = async (rev: number) => {
+      const done = { requests: [{ tenant_id: 'acme', id: 'a', requested_rev: rev }] }
+      return ((await query('select headway_confirm($1) as done', [JSON.stringify(done)]))[0]?.['done'] as { requests_taken: number }).requests_taken
+    }
     t.match(await row(), { word: null, asked: 1, pending: true, rev: 0 })
     await persist(query, { jobs: [aJob('a', 1)] })
     t.match(await row(), { asked: 1, pending: true, rev: 1 })
@@ -180,6 +216,41 @@ async function holds (t: Test, query: Query): Promise<void> {
     t.equal(await taken(4), 0, 'what nobody asked cannot be taken')
     await query("update bulk_jobs set requested_state = 'cancel'")
     t.match(await row(), { word: 'cancel', asked: 4, pending: true }, 'the same word again')
+  })
+
+  await t.test('what apps write: waits in the order of writing; a history knows nothing of it', async (t) => {
+    await clear()
+    const pending = async (limit = 10) => (await query('select headway_pending($1) as p', [JSON.stringify({ limit })]))[0]?.['p'] as {
+      requests: { id: string, request_seq: number, request_key: string }[], events: { job_id: string, seq: number }[]
+    }
+    const told = "insert into job_events (tenant_id, job_id, type, data, origin) values ('acme', $1, 'job.heartbeat', '{}', 'app')"
+    await query("insert into bulk_jobs (tenant_id, id) select 'acme', 'j' || n from generate_series(1, 3) n")
+    for (const job of ['j3', 'j1', 'j3']) await query(told, [job])
+    const first = await pending(1)
+    t.same(first.requests.map(({ id }) => id), ['j1', 'j3'], 'with an event comes its job, beyond the limit')
+    t.same(first.events.map(({ job_id: id }) => id), ['j3'])
+    const all = await pending()
+    t.same(all.events.map(({ job_id: id }) => id), ['j3', 'j1', 'j3'])
+    const refused = { code: 'unknown_job' }
+    const done = { requests: all.requests.map(({ id }) => ({ tenant_id: 'acme', id, requested_rev: 1, refused })), events: all.events.slice(1).map((event) => ({ ...event, tenant_id: 'acme' })) }
+    const confirm = async () => (await query('select headway_confirm($1) as done', [JSON.stringify(done)]))[0]?.['done']
+    t.same(await confirm(), { requests: 3, requests_taken: 3, events: 2, events_taken: 2 })
+    t.same(await confirm(), { requests: 3, requests_taken: 0, events: 2, events_taken: 0 })
+    t.match(await pending(), { requests: [], events: [{ seq: all.events[0]?.seq }] })
+    t.match((await query("select refused from bulk_jobs where id = 'j1'"))[0], { refused })
+    await persist(query, { jobs: [aJob('j1', 1)], events: [anEvent('j1', 1)] })
+    t.same((await query('select origin, seq::int from job_events where run > 0')), [{ origin: 'headway', seq: 1 }])
+    for (const bad of [{ type: 'job.control' }, { data: '[]' }, { tenant_id: 'a/b' }, { data: JSON.stringify({ a: 'x'.repeat(40_000) }) }]) {
+      const row = { tenant_id: 'acme', type: 'job.state', data: '{}', ...bad }
+      const values = [row.tenant_id, row.type, row.data]
+      await t.rejects(query("insert into job_events (tenant_id, job_id, type, data, origin) values ($1, 'j', $2, $3, 'app')", values), { code: '23514' })
+    }
+    await t.rejects(query('insert into bulk_jobs (tenant_id, id, title) values ($1, $2, $3)', ['acme', 'long', 'x'.repeat(5_000)]), { code: '23514' })
+    const days = async (n: number) => (await query('select headway_maintain_inbound($1) as m', [n]))[0]?.['m']
+    t.same(await days(1), { events_deleted: 0 })
+    await query("update job_events set handled_at = now() - interval '2 days' where handled_at is not null")
+    t.same(await days(1), { events_deleted: 2 }, 'what still waits stays')
+    await t.rejects(days(0), { code: '22023' })
   })
 
   await t.test('retention: old events go with their day, unless their job lives; ended jobs go with their items', async (t) => {

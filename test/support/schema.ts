@@ -4,6 +4,9 @@ import { localRoles, migrations, schemaVersion } from '../../src/persister/migra
 
 export const MIGRATIONS = migrations().map(({ name }) => name)
 
+/** Up to a version, as one text. */
+export const schemaUpTo = (version: number): string => migrations().slice(0, version).map(({ sql }) => sql).join('\n')
+
 /** All migrations as one text. */
 export const SCHEMA = migrations().map(({ sql }) => sql).join('\n')
 

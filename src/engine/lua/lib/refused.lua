@@ -12,12 +12,14 @@ function R.dead_letter(entry, n, refusal)
   local job = kinds[n] ~= 'refused' and targets[n] or {}
   R.rejected = R.rejected + 1
   R.dead_letters = R.dead_letters or {}
-  R.dead_letters[#R.dead_letters + 1] = {
+  local letter = {
     'entry', entry[N_ID], 'index', n - entry[N_FIRST], 'code', refusal.code, 'detail', refusal.detail,
     'type', (not kinds[n] or kinds[n] == 'item') and 'item.update' or kinds[n] ~= 'refused' and 'job.' .. kinds[n] or R.cut(fields.type or '', 64),
     'tenant', job[J_TENANT] or R.cut(fields.tenant or '', 128), 'job', job[J_ID] or R.cut(fields.job or '', 128),
     'data', (R.cut(R.line_of(entry, n), 16384))
   }
+  if entry[N_RE] then letter[17], letter[18] = 're', entry[N_RE] end -- whoever repeats it unheard can look why it had no effect
+  R.dead_letters[#R.dead_letters + 1] = letter
   return 'no\t' .. refusal.code .. '\t' .. R.escape(refusal.detail) .. '\t' .. (refusal.state or '') .. '\t' .. (refusal.allowed or '')
 end
 
