@@ -35,7 +35,8 @@ export interface Duty {
 
 export function createDuty ({ beats, heartbeat, sayPaused }: DutyParams): Duty {
   const items = new Set<string>()
-  let reportsItems = false
+  /** It has items that the system sees enter and leave process. */
+  let begins = false
   let claimed = false
   let beating = false
   let begun = false
@@ -60,14 +61,14 @@ export function createDuty ({ beats, heartbeat, sayPaused }: DutyParams): Duty {
     heartbeat(request).catch(() => { acknowledged = null })
   }
 
-  /** The system sees by its items when a worker has stopped; of one that reports none, the wait is its word. */
+  /** The system sees by items in process when a worker has stopped; of one that reports none, the wait is its word. */
   function tellPaused (view: JobView): void {
     if (view.state !== 'pausing') {
       pausedSaid = false
       return
     }
     const waiting = duty.handle?.waiting ?? 0
-    if (pausedSaid || reportsItems || view.items_processing > 0 || waiting < Math.max(1, view.concurrency ?? 1)) return
+    if (pausedSaid || begins || view.items_processing > 0 || waiting < Math.max(1, view.concurrency ?? 1)) return
     pausedSaid = true
     sayPaused().catch(() => { pausedSaid = false })
   }
@@ -81,8 +82,8 @@ export function createDuty ({ beats, heartbeat, sayPaused }: DutyParams): Duty {
     },
 
     saidItem ({ id, state }, stored) {
-      reportsItems = true
       if (state === 'processing') {
+        begins = true
         if (items.size < ITEMS_MAX) items.add(id)
         stored.catch(() => { items.delete(id) })
       } else if (state !== undefined) {

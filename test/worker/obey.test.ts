@@ -43,6 +43,26 @@ t.test('a worker that counts by itself: once all its lanes wait, the job is paus
   await Promise.all(lanes)
 })
 
+t.test('a worker that starts again finds its job paused, and waits', async t => {
+  const { monitor, jobOf, userDoes, server, engine } = await setup(t)
+  await monitor.registerJob('job', { items_total: 2, state: 'running' })
+  await monitor.updateItemProgress('job', { id: 'a', state: 'completed' })
+  await userDoes('pause', 'job')
+  await monitor.close()
+
+  const again = new ProgressMonitor({ redisUrl: server.url, prefix: engine.keys.prefix, tenantId: 'acme' })
+  t.teardown(() => again.close())
+  await again.registerJob('job', { items_total: 2, state: 'running' })
+  const job = again.job('job')
+  let goes = false
+  const held = job.waitWhilePaused().then(() => { goes = true })
+  await until(async () => (await jobOf('job'))?.state === 'paused', { what: 'the wait is its word: no item was in process' })
+  t.match(await jobOf('job'), { reason: 'worker_waits' })
+  t.equal(goes, false)
+  await userDoes('resume', 'job')
+  await held
+})
+
 t.test('a cancel aborts the signal with its reason, and ends the wait', async t => {
   const { monitor, jobOf, engine, userDoes } = await setup(t)
   await monitor.registerJob('job', { items_total: 1, state: 'running' })
