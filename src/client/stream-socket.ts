@@ -1,19 +1,21 @@
 // For networks that let no WebSocket through: the same messages over plain HTTP. It looks like a socket to the rest of the
-// client: a subscription becomes a stream of server-sent events read by fetch, control calls are POSTs, a tenant is asked for
-// its list again and again. A stream that is cut ends the "socket", and everything resumes by its cursor.
+// client: a subscription, of a job or of the tenant, becomes a stream of server-sent events read by fetch, control calls are POSTs.
+// A stream that is cut ends the "socket", and everything resumes by its cursor; the tenant's, which has none, by a new list.
 //
 // Browsers open six connections to a host over HTTP/1.1 and would keep the seventh request waiting for ever, control calls
 // among them. So a few streams run at a time; when there are more, they take turns, which loses nothing.
 
-import type { AckMessage, ClientMessage, ErrorMessage, JobView } from '../protocol/messages.ts'
+import type { AckMessage, ClientMessage, ErrorMessage } from '../protocol/messages.ts'
 import { createEventParser } from '../protocol/event-stream.ts'
 import type { Clock, SocketFactory, SocketLike } from './platform.ts'
 
 type Subscribe = Extract<ClientMessage, { action: 'subscribe' }>
+/** Without a job: the tenant. */
+type Asked = Partial<Omit<Subscribe, 'action'>>
 type Control = Extract<ClientMessage, { reason?: string }>
 
 interface Stream {
-  asked: Subscribe
+  asked: Asked
   /** Cursor of the last event, to go on from. */
   since: string | undefined
   acknowledged: boolean
@@ -25,8 +27,8 @@ const STREAMS_MAX = 4
 const TURN_MS = 5_000
 /** Streams say something every 25 s. */
 const SILENCE_MS_MAX = 80_000
-const TENANT_POLL_MS = 2_000
-const TENANT_JOBS = 200
+/** Its place among the streams; no job's id is empty. */
+const TENANT = ''
 
 export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: typeof globalThis.fetch, clock: Clock }): SocketFactory {
   return class StreamSocket implements SocketLike {
@@ -39,7 +41,6 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
     #streams = new Map<string, Stream>()
     #over = new AbortController()
     #turn: unknown
-    #poll: unknown
 
     constructor (_url: string, protocols: string[]) {
       this.#token = (protocols[1] ?? '').slice('bearer.'.length)
@@ -50,17 +51,15 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
       const message = JSON.parse(text) as ClientMessage
       switch (message.action) {
         case 'subscribe':
-          this.#drop(message.job_id)
-          this.#streams.set(message.job_id, { asked: message, since: message.since, acknowledged: false, given: null })
-          return this.#fill()
+          return this.#add(message.job_id, message)
         case 'unsubscribe':
           this.#drop(message.job_id)
           return this.#fill()
         case 'subscribe_tenant':
-          clock.clearTimeout(this.#poll)
-          return void this.#list(message.id ?? null)
+          return this.#add(TENANT, message)
         case 'unsubscribe_tenant':
-          return clock.clearTimeout(this.#poll)
+          this.#drop(TENANT)
+          return this.#fill()
         case 'authenticate':
           this.#token = message.token
           return
@@ -74,7 +73,6 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
     close (): void {
       this.#over.abort()
       clock.clearTimeout(this.#turn)
-      clock.clearTimeout(this.#poll)
       for (const jobId of [...this.#streams.keys()]) this.#drop(jobId)
     }
 
@@ -86,6 +84,12 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
 
     #say (message: AckMessage | ErrorMessage | object): void {
       this.onmessage?.({ data: JSON.stringify(message) })
+    }
+
+    #add (key: string, asked: Asked): void {
+      this.#drop(key)
+      this.#streams.set(key, { asked, since: asked.since, acknowledged: false, given: null })
+      this.#fill()
     }
 
     #drop (jobId: string): void {
@@ -123,14 +127,16 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
       const first = [...this.#streams.values()].find(({ given, acknowledged }) => given !== null && acknowledged)
       if (first !== undefined) {
         this.#rest(first)
-        this.#streams.delete(first.asked.job_id)
-        this.#streams.set(first.asked.job_id, first)
+        const key = first.asked.job_id ?? TENANT
+        this.#streams.delete(key)
+        this.#streams.set(key, first)
       }
       this.#fill()
     }
 
     async #run (stream: Stream): Promise<void> {
       const { asked } = stream
+      const { id = null, job_id: jobId } = asked
       const given = stream.given = new AbortController()
       let watchdog: unknown
       /** The last word was when to come back: the gateway stops. */
@@ -141,7 +147,8 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
       }
       try {
         const query = { since: stream.since, wait_ms: asked.wait_ms, min_interval_ms: asked.min_interval_ms }
-        const response = await this.#fetch(`v1/jobs/${encodeURIComponent(asked.job_id)}/events`, query, { signal: given.signal })
+        const path = jobId === undefined ? 'v1/events' : `v1/jobs/${encodeURIComponent(jobId)}/events`
+        const response = await this.#fetch(path, query, { signal: given.signal })
         if (given.signal.aborted) return
         if (response.status === 204 && stream.since !== undefined) { // nothing follows; the whole of it, then
           stream.since = undefined
@@ -156,9 +163,9 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
           if (!stream.acknowledged) {
             stream.acknowledged = true
             const resumed = stream.since !== undefined && event.type !== 'job.snapshot'
-            this.#say({ type: 'ack', id: asked.id ?? null, action: 'subscribe', job_id: asked.job_id, data: { resumed } })
+            this.#say({ type: 'ack', id, action: jobId === undefined ? 'subscribe_tenant' : 'subscribe', job_id: jobId, data: { resumed } })
           }
-          stream.since = event.id
+          stream.since = event.id || undefined
           this.onmessage?.({ data: event.data })
         }, () => this.#say({ type: 'pong', id: null }), ms => { backMs = stream.acknowledged ? ms : null })
         const reader = response.body.getReader()
@@ -176,19 +183,6 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
         else this.#end(1012, JSON.stringify({ reconnect_after_ms: backMs }))
       } finally {
         clock.clearTimeout(watchdog)
-      }
-    }
-
-    async #list (id: string | null): Promise<void> {
-      try {
-        const response = await this.#fetch('v1/jobs', { limit: TENANT_JOBS }, { signal: this.#over.signal })
-        if (!response.ok) return await this.#refused(response, { id })
-        const { data } = await response.json() as { data: JobView[] }
-        this.#poll = clock.setTimeout(() => { void this.#list(id) }, TENANT_POLL_MS)
-        this.#say({ type: 'ack', id, action: 'subscribe_tenant' })
-        this.#say({ type: 'tenant.snapshot', ts: new Date().toISOString(), data: { jobs: data, reset: true } })
-      } catch {
-        this.#end(1006)
       }
     }
 
@@ -214,7 +208,7 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
     }
 
     #fail ({ code, detail, allowed }: Record<string, unknown>, { id, job_id: jobId }: { id?: string | null, job_id?: string }): void {
-      if (jobId !== undefined && this.#streams.get(jobId)?.asked.id === id) this.#drop(jobId)
+      if (this.#streams.get(jobId ?? TENANT)?.asked.id === id) this.#drop(jobId ?? TENANT)
       this.#say({ type: 'error', id: id ?? null, job_id: jobId, code: code ?? 'internal', detail: detail ?? '', allowed })
     }
 

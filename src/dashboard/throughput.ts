@@ -87,12 +87,12 @@ function optionsOf (canvas: HTMLElement, isDark: boolean): Plot.Options {
   return {
     width: canvas.clientWidth,
     height: HEIGHT,
-    padding: [8, 4, 0, 0],
+    padding: [8, 24, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 7 } },
     scales: { y: { range: (_chart, _low, high) => [0, Math.max(1, high * 1.1)] } },
     axes: [
-      { ...axis, grid: { show: false }, space: 80, incrs: MARKS, values: (_chart, values) => values.map(formatClock) },
+      { ...axis, size: 26, grid: { show: false }, space: 80, incrs: MARKS, values: (_chart, values) => values.map(formatClock) },
       { ...axis, size: 54, space: 36, values: (_chart, values) => values.map(formatCount) }
     ],
     series: [{}, { label: 'Items per minute', stroke: done, width: 2, fill: `${done}${isDark ? '26' : '1f'}`, points: { show: false } }]

@@ -27,6 +27,7 @@ import { registerEventsRoute } from './routes/events.ts'
 import { registerHealthRoutes } from './routes/health.ts'
 import { registerMetricsRoute } from './routes/metrics.ts'
 import { registerJobRoutes } from './routes/jobs.ts'
+import { registerTenantEventsRoute } from './routes/tenant-events.ts'
 import { registerTicketRoute } from './routes/tickets.ts'
 import { correlationOf } from './routes/replies.ts'
 import { registerWorkerRoutes } from './routes/worker-calls.ts'
@@ -88,9 +89,9 @@ export async function buildApp (options: AppOptions): Promise<FastifyInstance> {
   await registerBatchRoute(app, { engine, events })
   registerTicketRoute(app, { tickets })
   const { ping_interval_ms: heartbeatMs, socket_queue_bytes_max: queueMax, behind_ms_max: behindMax } = config
-  registerEventsRoute(app, {
-    join, auth, streams, admission, tickets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax, behind_ms_max: behindMax
-  })
+  const streaming = { auth, streams, admission, tickets, heartbeat_ms: heartbeatMs, queue_bytes_max: queueMax, behind_ms_max: behindMax }
+  registerEventsRoute(app, { join, ...streaming })
+  registerTenantEventsRoute(app, { hub, ...streaming })
   page?.register(app)
   if (config.public_probes) registerProbes(app, options)
   refuseOthers()

@@ -103,6 +103,13 @@ t.test('a job to its end over a line that is cut, control calls, the tenant: no 
   t.equal(logged.at(-1), watch.getSnapshot().job?.seq)
   await until(() => tenant.getSnapshot().jobs[0]?.state === 'completed')
   t.ok(urls.includes('POST /v1/jobs/job/control'))
+  t.notOk(urls.some(url => url === 'GET /v1/jobs'), 'nobody asks again and again')
+  t.ok(urls.filter(url => url === 'GET /v1/events').length >= 3, 'after each cut the list came again')
+
+  await monitor.registerJob('later', { items_total: 1, title: 'Heard of by the stream' })
+  await until(() => tenant.getSnapshot().jobs[0]?.title === 'Heard of by the stream')
+  tenant.close()
+  t.equal(tenant.getSnapshot().connection, 'closed')
 })
 
 t.test('more jobs than streams may run take turns', async t => {

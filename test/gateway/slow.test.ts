@@ -10,6 +10,7 @@ const redis = await privateRedis(t)
 const token = await tokenOf()
 const LARGE = 'x'.repeat(2_000)
 const ITEMS = 6_000
+const ROUNDS = 120
 
 async function flood (engine: Awaited<ReturnType<typeof startGateway>>['engine'], job: string): Promise<void> {
   for (let n = 0; n < ITEMS; n += 20) {
@@ -112,4 +113,35 @@ t.test('a stream of server-sent events that stays behind is cut', async t => {
   response.resume()
   await until(() => closed(), { what: 'the connection is gone' })
   t.ok(types.length < ITEMS)
+})
+
+t.test('a stream of the tenant that is not read for a while holds a bounded amount, and hears what became of each job', async t => {
+  const { engine, url } = await startGateway(t, redis, {
+    HEADWAY_SOCKET_QUEUE_BYTES_MAX: '65536', HEADWAY_PROGRESS_INTERVAL_MS: '0'
+  })
+  const jobs = Array.from({ length: 100 }, (_, n) => `job-${n}`)
+  const address = { tenant: 'crowd', job: jobs[0]! }
+  for (const job of jobs) {
+    await engine.submit({ ...address, job, type: 'job.register', data: { items_total: 1_000_000, state: 'running', metadata: { text: LARGE } } })
+  }
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    void tokenOf({ tenant: 'crowd' }).then(crowd => get(`${url}/v1/events?token=${crowd}`, { agent: false }, resolve).on('error', reject))
+  })
+  t.teardown(() => response.destroy())
+  let text = ''
+  response.setEncoding('utf8').on('data', (piece: string) => { text += piece }).on('error', () => {})
+  await until(() => text.includes('event: tenant.snapshot'), { what: 'the list' })
+  response.pause()
+  for (let round = 1; round <= ROUNDS; round++) { // far more than kernels take
+    const changes = jobs.map((job): WorkerEvent => ({ ...address, job, type: 'job.progress', data: { items_completed: round } }))
+    for (let n = 0; n < changes.length; n += 50) await engine.append(changes.slice(n, n + 50))
+    await engine.submit({ ...address, type: 'job.progress', data: { items_failed: round } })
+  }
+  await engine.submit({ ...address, type: 'job.state', data: { state: 'failed', reason: 'while nobody read' } })
+  await engine.submit({ ...address, job: 'last', type: 'job.register', data: { items_total: 1, title: 'The last one' } })
+  response.resume()
+  await until(() => text.includes('while nobody read') && text.includes('The last one'), { what: 'the newest of each job', timeout_ms: 30_000 })
+  t.notOk(response.destroyed, 'on the same connection')
+  const all = ROUNDS * jobs.length * LARGE.length
+  t.ok(text.length < all * 0.8, `${text.length} characters of more than ${all}: newer states stand for older ones`)
 })

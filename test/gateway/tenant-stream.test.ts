@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { until } from '../support/wait.ts'
-import { Client, privateRedis, startGateway, tokenOf, type Message } from './support.ts'
+import { call, Client, privateRedis, startGateway, tokenOf, type Message } from './support.ts'
 
 const redis = await privateRedis(t)
 const { engine, url } = await startGateway(t, redis, { HEADWAY_RETENTION_MS: '300' })
@@ -40,6 +40,50 @@ t.test('the list, then changes and removals, of this tenant only', async t => {
   client.say({ action: 'subscribe_tenant', id: 'again' })
   await until(() => client.messages.filter(({ type }) => type === 'tenant.snapshot').length === 2, { what: 'a fresh list' })
   client.socket.close()
+})
+
+t.test('the same as server-sent events: no cursor, the list again for who comes back, nothing of others', async t => {
+  const tenant = await tokenOf({ tenant: 'sse' })
+  async function listen (path: string, headers: Record<string, string> = {}) {
+    const stop = new AbortController()
+    const response = await fetch(`${url}${path}`, { headers, signal: stop.signal })
+    t.match(response.headers.get('content-type'), /^text\/event-stream/)
+    const heard: (Message & { event: string })[] = []
+    let text = ''
+    void (async () => {
+      for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+        const blocks = (text + chunk).split('\n\n')
+        text = blocks.pop()!
+        for (const block of blocks) {
+          t.notMatch(block, /^id:/m)
+          const [, event = '', data = ''] = /^event: (.*)\ndata: (.*)$/.exec(block) ?? []
+          if (event !== '') heard.push({ ...JSON.parse(data), event })
+        }
+      }
+    })().catch(() => {})
+    return { heard, hear: (event: string, job: string) => until(() => heard.find(one => one.event === event && one.job_id === job), { what: `${event} of ${job}` }), stop }
+  }
+  await register('near', 'sse')
+  await register('far', 'others')
+  const first = await listen('/v1/events', { authorization: `Bearer ${tenant}`, 'last-event-id': '1.1' })
+  await until(() => first.heard.length > 0, { what: 'the list' })
+  t.match(first.heard[0], { event: 'tenant.snapshot', type: 'tenant.snapshot', data: { jobs: [{ id: 'near' }] } })
+  await register('next', 'sse')
+  t.match(jobOf(await first.hear('tenant.job_changed', 'next')), { title: 'Title of next' })
+  await engine.submit({ tenant: 'sse', job: 'near', type: 'job.state', data: { state: 'completed' } })
+  await first.hear('tenant.job_removed', 'near')
+  first.stop.abort()
+
+  const { body } = await call(`${url}/v1/tickets`, 'POST', tenant, {})
+  const again = await listen(`/v1/events?ticket=${String(body['ticket'])}`)
+  await until(() => again.heard.length > 0, { what: 'the list again' })
+  t.same((again.heard[0]?.data['jobs'] as { id: string }[]).map(({ id }) => id), ['next'])
+  again.stop.abort()
+  t.notOk(JSON.stringify([first.heard, again.heard]).includes('far'))
+
+  t.match(await call(`${url}/v1/events`, 'GET', null), { status: 401 })
+  t.match(await call(`${url}/v1/events`, 'GET', await tokenOf({ scope: 'jobs:write' })), { status: 403 })
+  t.match(await call(`${url}/v1/events`, 'DELETE', tenant), { status: 405 })
 })
 
 t.test('without a token there is no stream', async t => {

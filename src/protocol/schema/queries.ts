@@ -43,3 +43,7 @@ export const eventsQuery = open({
   token, ticket, since: since(), wait_ms: waitMs(), min_interval_ms: minIntervalMs()
 }, 'Server-sent events.')
 export type EventsQuery = Static<typeof eventsQuery>
+
+/** GET /v1/events */
+export const tenantEventsQuery = open({ token, ticket }, 'Server-sent events of all jobs.')
+export type TenantEventsQuery = Static<typeof tenantEventsQuery>
