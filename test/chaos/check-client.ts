@@ -6,7 +6,15 @@ import { whatOf, type Line, type Message, type Rules } from './record.ts'
 const TERMINAL = ['completed', 'failed', 'canceled']
 const SETTLED = ['completed', 'failed', 'skipped', 'canceled']
 
-export interface Stats { frames: number, connections: number, resumed: number, snapshots: number, resets: number }
+export interface Stats {
+  frames: number
+  connections: number
+  resumed: number
+  snapshots: number
+  resets: number
+  /** The longest time from the end of a connection to the first message on the next. */
+  away_ms_max: number
+}
 
 /** What a client knew when the run was over. */
 export interface LastSeen {
@@ -38,10 +46,12 @@ export interface ClientWalkParams {
 
 export function walkClient ({ client, job, rules, fault, saw }: ClientWalkParams): ClientWalk {
   const last: LastSeen = { client, job, epoch: null, seq: 0, rev: 0, ended: false, metrics: null, percents: new Map() }
-  const stats: Stats = { frames: 0, connections: 0, resumed: 0, snapshots: 0, resets: 0 }
+  const stats: Stats = { frames: 0, connections: 0, resumed: 0, snapshots: 0, resets: 0, away_ms_max: 0 }
   /** Attempt with which an item was settled. */
   const settled = new Map<string, number>()
   let connection = 0
+  /** When it lost its connection; null = it hears. */
+  let leftAt: number | null = null
   let since: string | null = null
   let fresh = false
   /** It was told that its job is gone: what comes next may be another. */
@@ -126,6 +136,12 @@ export function walkClient ({ client, job, rules, fault, saw }: ClientWalkParams
     fresh = false
   }
 
+  function isBack (awayMs: number): void {
+    stats.away_ms_max = Math.max(stats.away_ms_max, awayMs)
+    const { away_ms_max: most } = rules
+    if (most !== null && awayMs > most) fault(`client ${client} of ${job}, connection ${connection}: heard nothing for ${awayMs} ms, at most ${most}`)
+  }
+
   return {
     last,
     stats,
@@ -137,7 +153,11 @@ export function walkClient ({ client, job, rules, fault, saw }: ClientWalkParams
         lagging = since !== null
         stats.connections++
         if (since !== null) stats.resumed++
+      } else if (line.k === 'close') {
+        if (!last.ended) leftAt ??= line.t
       } else if (line.k === 'frame') {
+        if (leftAt !== null) isBack(line.t - leftAt)
+        leftAt = null
         frame(line.message)
       } else if (line.k === 'refused' && line.status === 404) {
         forgotten = true

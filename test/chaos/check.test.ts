@@ -132,6 +132,9 @@ const PLANTED: Record<string, [found: RegExp, () => Line[]]> = {
     changed(ofAuto.at(-1)!, { data: { job: { ...jobOf(ofAuto.at(-1)!), items_completed: 0 } } })],
   'a gateway that takes too much': [/the bound is/, () => [...lines, { k: 'rss', t: 0, pid: 1, bytes: 2 ** 40 }]],
   'a worker whose event was not taken': [/the SDK did not send: x/, () => lines.map(line => line.k === 'end' ? { ...line, refused: ['x'] } : line)],
+  'a client that was away for too long': [/heard nothing for [\d.]+ ms, at most 1$/, () =>
+    lines.map(line => line === runLine ? { ...runLine, rules: { ...runLine.rules, away_ms_max: 1 } } : line)],
+  'a fault that failed': [/the fault failed: x/, () => [...lines, { k: 'note', t: 0, what: 'the fault failed: x' }]],
   'a run that did not end': [/did not come to its end/, () => lines.filter(({ k }) => k !== 'end')]
 }
 

@@ -35,6 +35,7 @@ export function checkRun (lines: readonly Line[]): Verdict {
   for (const line of lines) {
     if ('client' in line) (walks.get(line.client) ?? tenants.get(line.client))?.take(line)
     else if (line.k === 'final') finals.set(line.job, line)
+    else if (line.k === 'note') fault(line.what)
     else if (line.k === 'rss') rss = Math.max(rss, line.bytes)
     else if (line.k === 'end') {
       ended = true
@@ -49,11 +50,13 @@ export function checkRun (lines: readonly Line[]): Verdict {
     else checkJob(expected, final, fault)
   }
   const watched = { clients: walks.size, tenant_clients: tenants.size, rss_bytes_max: rss }
-  const stats = { frames: 0, connections: 0, resumed: 0, snapshots: 0, resets: 0, ...watched }
+  const stats = { frames: 0, connections: 0, resumed: 0, snapshots: 0, resets: 0, away_ms_max: 0, ...watched }
   for (const { last, stats: own } of walks.values()) {
     const final = finals.get(last.job)
     if (final !== undefined) checkLast(last, final, fault)
-    for (const name of Object.keys(own) as (keyof Stats)[]) stats[name] += own[name]
+    const { away_ms_max: awayMs, ...counts } = own
+    stats.away_ms_max = Math.max(stats.away_ms_max, awayMs)
+    for (const name of Object.keys(counts) as (keyof typeof counts)[]) stats[name] += counts[name]
   }
   for (const walk of tenants.values()) {
     walk.end(finals.values())
@@ -84,9 +87,9 @@ function createPositions (fault: (text: string) => void) {
 }
 
 export function summaryOf ({ violations, stats }: Verdict): string {
-  const { clients, tenant_clients: tenants, connections, resumed, resets, frames, rss_bytes_max: rss } = stats
+  const { clients, tenant_clients: tenants, connections, resumed, resets, frames, away_ms_max: awayMs, rss_bytes_max: rss } = stats
   const watched = `${clients} clients and ${tenants} of the tenant, ${connections} connections (${resumed} resumed)`
-  const numbers = `${watched}, ${resets} resets, ${frames} frames, ${mib(rss)} MiB at most`
+  const numbers = `${watched}, ${resets} resets, ${frames} frames, away for ${Math.round(awayMs)} ms and ${mib(rss)} MiB at most`
   if (violations.length === 0) return `no violation: ${numbers}`
   const shown = violations.slice(0, SHOWN_MAX).map(text => `  ${text}`)
   if (violations.length > SHOWN_MAX) shown.push(`  … and ${violations.length - SHOWN_MAX} more`)

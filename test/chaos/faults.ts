@@ -11,6 +11,7 @@ import type { Rules } from './record.ts'
 import type { TenantWatcher } from './tenant-clients.ts'
 import type { WorkerHandle } from './worker-pool.ts'
 import type { RedisServer } from '../support/redis.ts'
+import { until } from '../support/wait.ts'
 
 /** What a fault can lay its hands on. */
 export interface World {
@@ -47,8 +48,12 @@ export interface Fault {
   readonly proxied?: boolean
   /** Workers are processes of their own; only on a plain Redis. */
   readonly workers?: boolean
-  /** Behind haproxy. */
+  /** Behind haproxy, three of them. */
   readonly balanced?: boolean
+  /** So many of them are not started at first. */
+  readonly gateways_later?: number
+  /** A client that is cut off hears again within this time; judged in whole runs, told in quick ones. */
+  readonly away_ms_max?: number
   /** Settings of the gateways. */
   readonly env?: Record<string, string>
   inject (world: World): Promise<void>
@@ -57,6 +62,10 @@ export interface Fault {
 /** So that nothing but the gateway's own mistakes can make a reset. */
 const WHOLE_LOG = { HEADWAY_LOG_BYTES_MAX: '67108864', HEADWAY_LOG_EVENTS_MAX: '20000' } as const
 const LOSSY = { new_epochs: true } as const
+/** Gateways come and go as planned: nothing may be lost, and nobody waits. */
+const ROLLING = {
+  backend: 'plain', may: {}, balanced: true, away_ms_max: 3_000, env: { HEADWAY_DRAIN_DELAY_MS: '300', HEADWAY_DRAIN_WINDOW_MS: '700' }
+} as const
 
 export const FAULTS: readonly Fault[] = [
   {
@@ -69,7 +78,7 @@ export const FAULTS: readonly Fault[] = [
       world.tell(`SIGKILL ${gateway.port}`)
       await gateway.end()
       await pause(between(world.random, 0, 500))
-      await gateway.restart()
+      await gateway.start()
     })
   },
   {
@@ -264,21 +273,60 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'rolling-restart',
     help: 'behind haproxy, each gateway in turn gets SIGTERM and is started again',
-    backend: 'plain',
-    may: {},
-    balanced: true,
-    env: { HEADWAY_DRAIN_DELAY_MS: '300', HEADWAY_DRAIN_WINDOW_MS: '700' },
+    ...ROLLING,
     async inject (world) {
       for (const [n, gateway] of world.gateways.entries()) {
         await world.at(0.15 + 0.25 * n)
-        world.tell(`SIGTERM ${gateway.port}`)
-        await gateway.end('SIGTERM')
-        await gateway.restart()
+        await leave(world, gateway)
+        await gateway.start()
         world.tell(`${gateway.port} is back`)
+      }
+    }
+  },
+  {
+    name: 'scale-in',
+    help: 'behind haproxy, two of three gateways get SIGTERM, one after the other, for good',
+    ...ROLLING,
+    async inject (world) {
+      const [stays, ...others] = shuffled(world, world.gateways)
+      for (const [n, gateway] of others.entries()) {
+        await world.at(0.2 + 0.3 * n)
+        await leave(world, gateway)
+      }
+      world.tell(`${stays?.port} is alone and holds ${await stays?.connections()} connections`)
+    }
+  },
+  {
+    name: 'scale-out',
+    help: 'behind haproxy, two more gateways join one; clients that come back are sent to them',
+    ...ROLLING,
+    gateways_later: 2,
+    async inject (world) {
+      for (const [n, gateway] of world.gateways.slice(0, 2).entries()) {
+        await world.at(0.15 + 0.3 * n)
+        await gateway.start()
+        world.tell(`${gateway.port} is new`)
+        // Nobody leaves a gateway that is well: newcomers fill the new one.
+        await until(async () => {
+          if (world.over()) return true
+          one(world, [...world.watchers, ...world.tenant_watchers]).drop()
+          return await gateway.connections() > 2
+        }, { what: `the balancer sends clients to ${gateway.port}`, timeout_ms: 30_000, interval_ms: 50 })
+        world.tell(`${gateway.port} holds ${await gateway.connections()} connections`)
       }
     }
   }
 ]
+
+async function leave ({ tell }: World, gateway: GatewayHandle): Promise<void> {
+  tell(`SIGTERM ${gateway.port}`)
+  await gateway.end('SIGTERM')
+  tell(`${gateway.port} has left`)
+}
+
+function shuffled<T> ({ random }: World, list: readonly T[]): T[] {
+  return list.map(value => ({ value, at: random() })).sort((a, b) => a.at - b.at).map(({ value }) => value)
+}
 
 function one<T> ({ random }: World, list: readonly T[]): T {
   const found = list[between(random, 0, list.length - 1)]

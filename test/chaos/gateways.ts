@@ -12,16 +12,18 @@ const SECRET = 'a secret of the chaos runs, longer than thirty-two characters'
 export interface GatewayHandle {
   readonly url: string
   readonly port: number
-  readonly child: GuardedChild
   signal (signal: NodeJS.Signals): void
   /** SIGKILL unless told otherwise; resolves when it is gone. */
   end (signal?: NodeJS.Signals): Promise<void>
-  /** On the same port, once it is ready. */
-  restart (): Promise<void>
+  /** Resolves once it is ready; after its end again, on the same port. */
+  start (): Promise<void>
+  /** Connections that it holds, as it says itself. */
+  connections (): Promise<number>
   rss (): { pid: number, bytes: number } | null
 }
 
-export async function startGateway (redisUrl: string, env: Record<string, string> = {}): Promise<GatewayHandle> {
+/** A gateway that has its ports, and does not run yet. */
+export async function prepareGateway (redisUrl: string, env: Record<string, string> = {}): Promise<GatewayHandle> {
   const [port = 0, internal = 0] = await freePorts(2)
   const settings = {
     REDIS_URL: redisUrl,
@@ -36,23 +38,27 @@ export async function startGateway (redisUrl: string, env: Record<string, string
   }
   const url = `http://127.0.0.1:${port}`
   const command = [...Object.entries(settings).map(pair => pair.join('=')), process.execPath, HEADWAY, 'gateway']
-  let child: GuardedChild
+  let running: GuardedChild | null = null
   async function start (): Promise<void> {
-    child = await spawnGuarded('/usr/bin/env', command)
+    const child = running = await spawnGuarded('/usr/bin/env', command)
     await until(async () => {
       if (!child.running()) throw new Error(`a gateway ended at once: ${child.output()}`)
       return (await fetch(`${url}/startupz`)).ok
     }, { what: 'the gateway has started', timeout_ms: 90_000, interval_ms: 50 })
   }
-  await start()
   return {
     url,
     port,
-    get child () { return child },
-    signal (signal) { if (child.running()) process.kill(child.pid, signal) },
-    end: (signal = 'SIGKILL') => child.end(signal),
-    restart: start,
+    signal (signal) { if (running?.running() === true) process.kill(running.pid, signal) },
+    async end (signal = 'SIGKILL') { await running?.end(signal) },
+    start,
+    async connections () {
+      const text = await (await fetch(`${url}/metrics`)).text()
+      return [...text.matchAll(/^headway_connections\{[^}]*\} (\d+)$/gm)].reduce((sum, found) => sum + Number(found[1]), 0)
+    },
     rss () {
+      const child = running
+      if (child === null) return null
       try {
         const pages = Number(readFileSync(`/proc/${child.pid}/statm`, 'utf8').split(' ')[1])
         return child.running() ? { pid: child.pid, bytes: pages * 4_096 } : null

@@ -27,6 +27,8 @@ export interface Rules {
   /** A job may be unknown for a while. */
   unknown: boolean
   rss_bytes_max: number
+  /** From the end of a connection to the first message on the next; null = as long as it takes. */
+  away_ms_max: number | null
 }
 
 /** A message from a gateway, as it came. */

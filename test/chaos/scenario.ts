@@ -6,7 +6,7 @@ import { startBackend } from './backends.ts'
 import { startWatcher, type Watcher } from './clients.ts'
 import { recordFinals } from './finals.ts'
 import type { Fault, World } from './faults.ts'
-import { startGateway, userToken, type GatewayHandle } from './gateways.ts'
+import { prepareGateway, userToken, type GatewayHandle } from './gateways.ts'
 import { haproxyBinary, startHaproxy } from './haproxy.ts'
 import { between, expectedOf, makePlan, randomOf, type Plan } from './plan.ts'
 import { startProxy, type Proxy } from './proxy.ts'
@@ -24,6 +24,8 @@ const QUIET_MS_MAX = 120_000
 const QUIET_MS = 400
 const RSS_BYTES_MAX = 400 * 1_048_576
 const SAMPLE_MS = 250
+/** Behind haproxy. */
+const BALANCED_GATEWAYS = 3
 /** Clients that watch all jobs of the tenant. */
 const TENANT_CLIENTS = 2
 
@@ -42,9 +44,10 @@ export async function runScenario ({ fault, seed, quick, file }: RunParams): Pro
   const cleanup = createCleanup()
   const recorder = createRecorder(file)
   cleanup.add(() => recorder.close())
+  const bounds = { rss_bytes_max: RSS_BYTES_MAX, away_ms_max: quick ? null : fault.away_ms_max ?? null }
   recorder.write({
     k: 'run',
-    rules: { fault: fault.name, seed, quick, new_epochs: false, resets: false, unknown: false, ...fault.may, rss_bytes_max: RSS_BYTES_MAX },
+    rules: { fault: fault.name, seed, quick, new_epochs: false, resets: false, unknown: false, ...fault.may, ...bounds },
     expected: plan.jobs.map(expectedOf),
     clients: plan.clients.map((job, client) => ({ client, job })),
     tenant_clients: tenantClients(plan)
@@ -148,9 +151,11 @@ async function startGateways (fault: Fault, plan: Plan, redisUrl: string, cleanu
     wires.push(proxy)
     return proxy.port
   }
-  const gateways = await Promise.all(Array.from({ length: plan.gateways }, async () => {
+  const count = fault.balanced === true ? BALANCED_GATEWAYS : plan.gateways
+  const gateways = await Promise.all(Array.from({ length: count }, async (_, n) => {
     const url = fault.proxied === true ? `redis://127.0.0.1:${await wire(Number(new URL(redisUrl).port), redisWires)}` : redisUrl
-    const gateway = await startGateway(url, fault.env)
+    const gateway = await prepareGateway(url, fault.env)
+    if (n >= (fault.gateways_later ?? 0)) await gateway.start()
     cleanup.add(() => gateway.end())
     return gateway
   }))
