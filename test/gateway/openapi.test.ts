@@ -37,7 +37,8 @@ function whole (schema: unknown): TSchema {
 t.test('every route of the contract, each with a summary, its refusals and its scope', async t => {
   const routes = Object.entries(api.paths).flatMap(([path, methods]) => Object.keys(methods).map(method => `${method.toUpperCase()} ${path}`))
   t.same(routes.sort(), [
-    'GET /healthz', 'GET /livez', 'GET /metrics', 'GET /readyz', 'GET /startupz', 'GET /v1/events', 'GET /v1/jobs', 'GET /v1/jobs/{id}', 'GET /v1/jobs/{id}/events',
+    'GET /healthz', 'GET /livez', 'GET /metrics', 'GET /readyz', 'GET /startupz', 'GET /v1/events', 'GET /v1/jobs',
+    'GET /v1/jobs/{id}', 'GET /v1/jobs/{id}/events',
     'GET /v1/jobs/{id}/items', 'GET /v1/jobs/{id}/timeline', 'POST /v1/events', 'POST /v1/jobs', 'POST /v1/jobs/{id}/control',
     'POST /v1/jobs/{id}/heartbeat', 'POST /v1/jobs/{id}/progress', 'POST /v1/jobs/{id}/state', 'POST /v1/tickets', 'PUT /v1/jobs/{id}/items/{item_id}'
   ])
