@@ -23,8 +23,10 @@ const FILTERS: readonly { name: string, label: string, has: (state: JobState) =>
   { name: 'canceled', label: 'Canceled', has: state => state === 'canceled' }
 ]
 
+/** Rows of the first page, and of each that one asks for. */
+const PAGE_ROWS = 200
 /** More rows only make the page slow; the search finds the others. */
-const ROWS_MAX = 200
+const ROWS_MAX = 2_000
 
 /** @param refused called when the token is not good (any more) */
 export function createJobList (client: Client, refused: (reason: string) => void): View {
@@ -49,6 +51,7 @@ export function createJobList (client: Client, refused: (reason: string) => void
   const watch = client.watchTenant()
   let filter = 0
   let older: JobView[] = []
+  let rowsMax = PAGE_ROWS
   let cursor: string | null = null
   let frame = 0
 
@@ -65,8 +68,11 @@ export function createJobList (client: Client, refused: (reason: string) => void
   /** The tenant's stream has the newest; whether there are older ones only a page can tell. */
   async function loadOlder (): Promise<void> {
     try {
-      const page = await client.listJobs({ cursor: cursor ?? undefined, limit: 200 }, { signal: over.signal })
-      if (cursor !== null) older = [...older, ...page.data]
+      const page = await client.listJobs({ cursor: cursor ?? undefined, limit: PAGE_ROWS }, { signal: over.signal })
+      if (cursor !== null) {
+        older = [...older, ...page.data]
+        rowsMax = Math.min(ROWS_MAX, rowsMax + PAGE_ROWS)
+      }
       cursor = page.next_cursor
       setAttribute(notice, 'hidden', true)
     } catch (error) {
@@ -104,7 +110,7 @@ export function createJobList (client: Client, refused: (reason: string) => void
     const words = search.value.trim().toLowerCase()
     const found = all.filter(({ state, id, title }) => FILTERS[filter]?.has(state) === true &&
       (words === '' || id.toLowerCase().includes(words) || title?.toLowerCase().includes(words) === true))
-    const wanted = found.slice(0, ROWS_MAX)
+    const wanted = found.slice(0, rowsMax)
     const ids = new Set(wanted.map(({ id }) => id))
     for (const [id, row] of rows) {
       if (ids.has(id)) continue
@@ -120,7 +126,7 @@ export function createJobList (client: Client, refused: (reason: string) => void
       ? 'A job appears here as soon as a worker registers one, and leaves five minutes after its end.'
       : 'None of the jobs that are loaded fits the words and the filter.')
     setAttribute(empty, 'hidden', found.length > 0)
-    setAttribute(more, 'hidden', cursor === null)
+    setAttribute(more, 'hidden', cursor === null || rowsMax >= ROWS_MAX)
   }
 
   function rowOf (job: JobView): Row {
