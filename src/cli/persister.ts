@@ -4,6 +4,10 @@ import { configHelp } from '../config/help.ts'
 import { runPersister, type RunningPersister } from '../main.ts'
 import { UsageError, tellFault, untilToldToStop, type Command } from './command.ts'
 
+/** Not told in the help: a persister has neither users nor sockets. */
+const OF_GATEWAYS = new RegExp('^(WEBSOCKET_|SUPABASE_ANON_KEY|HEADWAY_(PUBLIC_PROBES|DASHBOARD|ALLOWED_ORIGINS|TRUST_PROXY|JWT_|TENANT_|USER_|PING_|' +
+  'PROGRESS_|SOCKET|BEHIND_|DRAIN_|HANDSHAKES_|BODY_|FRAME_|SUBSCRIPTIONS_|MESSAGES_|ARCHIVE_))')
+
 export const command: Command = {
   summary: 'a persister: keeps jobs, items and events in Supabase or Postgres',
 
@@ -11,9 +15,10 @@ export const command: Command = {
 
 Runs one persister until SIGTERM or SIGINT. Any number of them may run; they share the partitions among themselves. Needs Redis and
 a sink: SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or HEADWAY_SINK=postgres and HEADWAY_POSTGRES_URL. The schema is that of
-deploy/supabase: headway migrate. Probes (/livez, /readyz) and metrics (/metrics) on HEADWAY_INTERNAL_PORT. Configured by the environment:
+deploy/supabase: headway migrate brings it there. Probes (/livez, /readyz) and metrics (/metrics) on HEADWAY_INTERNAL_PORT. Configured by
+the environment; what only gateways read is left out:
 
-${configHelp()}`,
+${configHelp(OF_GATEWAYS)}`,
 
   async run (args) {
     const stop = new AbortController()

@@ -4,9 +4,9 @@ import { type Setting, settings } from './schema.ts'
 
 const WIDTH = 110
 
-/** @returns every setting with its default and meaning, as plain text */
-export function configHelp (): string {
-  return settings().map(setting => `  ${setting.name}${defaultOf(setting)}\n${wrap(describe(setting), '      ')}`).join('\n')
+/** @returns every setting with its default and meaning, as plain text. @param omitted names that a role does not read */
+export function configHelp (omitted: RegExp | null = null): string {
+  return settings().filter(({ name }) => omitted?.test(name) !== true).map(setting => `  ${setting.name}${defaultOf(setting)}\n${wrap(describe(setting), '      ')}`).join('\n')
 }
 
 /** @returns the content of .env.example: what has a default is commented out */

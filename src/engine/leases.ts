@@ -12,8 +12,8 @@ export interface Leases {
   release (partition: number, holder: string): Promise<void>
   /** Says that `holder` lives. @returns how many did within ttl_ms, itself included */
   announce (holder: string, ttl_ms: number): Promise<number>
-  /** Says that it goes. */
-  retire (holder: string): Promise<void>
+  /** Says that it goes, or is of no use. @returns how many others lived within ttl_ms */
+  retire (holder: string, ttl_ms: number): Promise<number>
 }
 
 const script = loadScript('lease.lua')
@@ -31,6 +31,9 @@ export function createLeases ({ connections, keys }: { connections: Connections,
       await redis.zremrangebyscore(keys.persisters, '-inf', now - ttlMs)
       return await redis.zcard(keys.persisters)
     },
-    async retire (holder) { await redis.zrem(keys.persisters, holder) }
+    async retire (holder, ttlMs) {
+      await redis.zrem(keys.persisters, holder)
+      return await redis.zcount(keys.persisters, Date.now() - ttlMs, '+inf')
+    }
   }
 }

@@ -1,5 +1,6 @@
 // Which partitions this persister works on: its fair share of those whose lease it can have. With one persister all of them; when
-// one dies the others have its partitions after a lease's time.
+// one dies the others have its partitions after a lease's time; one whose key or rights are wrong leaves them to those that can write,
+// and keeps them while nobody can, so that somebody tells how much waits.
 
 import type { Leases, Log } from '../engine/engine.ts'
 import type { Meters } from './meters.ts'
@@ -19,8 +20,9 @@ export function createHolder ({ leases, name, partitions, lease_ms: leaseMs, met
   let renewing: Promise<void> | undefined
 
   async function renew (): Promise<void> {
-    const alive = await leases.announce(name, leaseMs)
-    const share = Math.ceil(partitions / Math.max(1, alive))
+    const barred = meters.fault === 'configuration'
+    const alive = barred ? await leases.retire(name, leaseMs) : await leases.announce(name, leaseMs)
+    const share = barred && alive > 0 ? 0 : Math.ceil(partitions / Math.max(1, alive))
     const next: number[] = []
     for (const partition of mine) {
       if (next.length >= share) await leases.release(partition, name)
@@ -58,7 +60,7 @@ export function createHolder ({ leases, name, partitions, lease_ms: leaseMs, met
       const held = mine
       mine = []
       try {
-        await leases.retire(name)
+        await leases.retire(name, leaseMs)
         for (const partition of held) await leases.release(partition, name)
       } catch {} // they run out
     },

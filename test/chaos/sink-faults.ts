@@ -10,7 +10,7 @@ export interface SinkWorld {
   readonly random: Random
   readonly rest: RestGateway
   readonly postgres: PostgresServer
-  readonly persisters: readonly { child: () => GuardedChild, restart: () => Promise<void> }[]
+  readonly persisters: readonly { child: () => GuardedChild, restart: (key?: string) => Promise<void> }[]
   /** True when all work is done. */
   over (): boolean
 }
@@ -87,6 +87,20 @@ export const SINK_FAULTS: readonly SinkFault[] = [
     name: 'supabase-too-large',
     help: '413 above 8 KB',
     inject: requests((_, bytes) => bytes > 8_192 ? { status: 413, body: '<html>too large</html>', type: 'text/html' } : null)
+  },
+  {
+    name: 'supabase-wrong-key',
+    help: 'one persister after the other runs with a key that nobody knows',
+    async inject ({ random, persisters, over }) {
+      while (!over()) {
+        const one = persisters[between(random, 0, persisters.length - 1)] as typeof persisters[number]
+        for (const key of ['sb_secret_nobody_knows_it', undefined]) {
+          await one.child().end('SIGKILL')
+          await one.restart(key)
+          await pause(between(random, 1_500, 4_000))
+        }
+      }
+    }
   },
   {
     name: 'supabase-away',

@@ -34,11 +34,11 @@ export async function runSinkScenario ({ fault, seed, quick }: SinkRun): Promise
   const rest = await startRest(postgres.url)
   const engine = createEngine({ redis_url: redis.url, partitions: 4, settings: { outbox_bytes_max: 500_000_000, sweep_interval_ms: 20 } })
   const children: GuardedChild[] = []
-  const start = async (n: number): Promise<void> => {
+  const start = async (n: number, key = n % 2 === 0 ? rest.key : rest.legacy_key): Promise<void> => {
     const env = {
       REDIS_URL: redis.url,
       SUPABASE_URL: rest.url,
-      SUPABASE_SERVICE_ROLE_KEY: n % 2 === 0 ? rest.key : rest.legacy_key,
+      SUPABASE_SERVICE_ROLE_KEY: key,
       HEADWAY_INTERNAL_PORT: '0',
       HEADWAY_INTERNAL_HOST: '127.0.0.1',
       HEADWAY_PERSIST_INTERVAL_MS: '50',
@@ -51,7 +51,7 @@ export async function runSinkScenario ({ fault, seed, quick }: SinkRun): Promise
     await engine.start()
     for (let n = 0; n < REPLICAS; n++) await start(n)
     let over = false
-    const persisters = children.map((_, n) => ({ child: () => children[n] as GuardedChild, restart: () => start(n) }))
+    const persisters = children.map((_, n) => ({ child: () => children[n] as GuardedChild, restart: (key?: string) => start(n, key) }))
     const broken = fault.inject({ random, rest, postgres, persisters, over: () => over })
     const addresses = Array.from({ length: quick ? 8 : 40 }, (_, n) => ({ tenant: TENANTS[n % 2] as string, id: `job_${n}` }))
     await Promise.all(addresses.map((job) => work(engine, random, job, quick ? 40 : 120, quick ? 3_000 : 15_000, fault.poison === true)))

@@ -6,7 +6,7 @@ import { runSinkScenario } from './sink-scenario.ts'
 
 t.setTimeout(180_000)
 
-for (const name of ['supabase-lost-reply', 'supabase-poison']) {
+for (const name of ['supabase-lost-reply', 'supabase-poison', 'supabase-wrong-key']) {
   t.test(name, async (t) => {
     const fault = SINK_FAULTS.find((one) => one.name === name)
     if (fault === undefined) throw new Error(`there is no fault ${name}`)

@@ -17,7 +17,9 @@ t.test('every command has its help', async t => {
   t.match(headway(['--help']), { status: 0, stdout: /gateway[\s\S]*start[\s\S]*token/ })
   t.match(headway([]), { status: 2, stdout: /headway <command>/ })
   t.match(headway(['gateway', '--help']), { status: 0, stdout: /REDIS_URL[\s\S]*HEADWAY_JWT_SECRET/ })
-  t.match(headway(['persister', '--help']), { status: 0, stdout: /SUPABASE_SERVICE_ROLE_KEY/ })
+  const persister = headway(['persister', '--help'])
+  t.match(persister, { status: 0, stdout: /headway migrate[^]+SUPABASE_SERVICE_ROLE_KEY[^]+HEADWAY_PERSIST_INTERVAL_MS/ })
+  t.notMatch(persister.stdout, /HEADWAY_JWT_SECRET|must be given|WEBSOCKET_PORT/, 'what it does without is not asked for')
   t.match(headway(['start', '--help']), { status: 0, stdout: /--input/ })
   t.match(headway(['token', '--help']), { status: 0, stdout: /--tenant/ })
   for (const name of ['control', 'jobs', 'submit', 'watch']) {

@@ -1,7 +1,7 @@
 // The persister on a real Redis, into a sink in memory: every logged event once, newest rows, whatever happens in between.
 
 import t from 'tap'
-import { SinkError } from '../../src/persister/sink.ts'
+import { SinkError, type Sink } from '../../src/persister/sink.ts'
 import { startTopology } from '../support/topology.ts'
 import { until } from '../support/wait.ts'
 import { createMemorySink } from './memory-sink.ts'
@@ -108,6 +108,36 @@ t.test('a sink that refuses everything is misconfigured: nothing becomes a dead 
   await until(() => sink.jobs.get('acme/a')?.state === 'completed')
   t.same(faultsOfHistory(sink), [])
   t.equal(await engine.connections.command.xlen(engine.keys.partition(0).rejected), 0)
+})
+
+t.test('one whose key is wrong leaves its partitions to those that can write; alone it keeps them, and goes on when that is mended', async (t) => {
+  const engine = await startEngine(t, topology.url, { partitions: 8 })
+  const stored = createMemorySink()
+  let wrong = true
+  const stranger: Sink = {
+    ...stored,
+    async persist (batch, signal) {
+      if (wrong) throw new SinkError('configuration', 'Invalid API key', { status: 401 })
+      return await stored.persist(batch, signal)
+    }
+  }
+  const misled = startPersister(t, engine, stranger)
+  await misled.start()
+  const held = async ({ meters }: typeof misled): Promise<number> => Number(/headway_persister_partitions (\d+)/.exec(await meters.text())?.[1])
+  const jobs = Array.from({ length: 12 }, (_, n) => `j${n}`)
+  await Promise.all(jobs.map((job) => runJob(engine, job, 3)))
+  await until(() => misled.meters.fault === 'configuration' && misled.meters.waiting_bytes > 0, { what: 'it tells what waits' })
+  t.equal(await held(misled), 8, 'nobody else is there')
+
+  const other = startPersister(t, engine, stored)
+  await other.start()
+  await until(() => jobs.every((job) => stored.jobs.get(`acme/${job}`)?.state === 'completed'), { what: 'the other one writes all of it' })
+  await until(async () => await held(other) === 8)
+  t.equal(await held(misled), 0)
+  t.same(faultsOfHistory(stored), [])
+
+  wrong = false
+  await until(async () => await held(misled) === 4 && await held(other) === 4, { what: 'mended, it has its share again' })
 })
 
 t.test('while the sink holds everything up, what waits and its age are told as they grow', async (t) => {
