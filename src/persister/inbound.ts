@@ -28,6 +28,7 @@ export interface Inbound {
 }
 
 const JOBS_AT_ONCE = 16
+const NOTHING: Confirmed = { requests: [], events: [] }
 /** A page read longer ago may be another persister's by now, and forgotten by the reducer: it is read again. */
 const PAGE_AGE_MAX_MS = 60_000
 
@@ -37,6 +38,8 @@ export function createInbound ({ inbox, engine, settings, meters, log, leads, st
   let rung = false
   let rings = 0
   let nap = new AbortController()
+  /** Told, and not confirmed yet. At most a page: it is confirmed before another is read, or the reducer might have forgotten it by then. */
+  let owed = NOTHING
   const bell = inbox.createBell({
     ring () {
       rings++
@@ -61,6 +64,7 @@ export function createInbound ({ inbox, engine, settings, meters, log, leads, st
 
   /** @returns how many rows were told and confirmed, and whether there may be more */
   async function page (): Promise<{ done: number, more: boolean }> {
+    await confirm([])
     const readAt = performance.now()
     const pending = await inbox.pending(settings.inbound_rows_max, signal())
     const results: Confirmed[] = []
@@ -87,8 +91,10 @@ export function createInbound ({ inbox, engine, settings, meters, log, leads, st
   }
 
   async function confirm (results: readonly Confirmed[]): Promise<void> {
-    const done: Confirmed = { requests: results.flatMap((one) => one.requests), events: results.flatMap((one) => one.events) }
-    if (done.requests.length + done.events.length > 0) await inbox.confirm(done, signal())
+    const all = [owed, ...results]
+    owed = { requests: all.flatMap((one) => one.requests), events: all.flatMap((one) => one.events) }
+    if (owed.requests.length + owed.events.length > 0) await inbox.confirm(owed, signal())
+    owed = NOTHING
   }
 
   /** @returns rows that were taken */
@@ -131,7 +137,7 @@ export function createInbound ({ inbox, engine, settings, meters, log, leads, st
         if (stop.aborted) break
         const heard = rung
         wait = settings.inbound_poll_ms * (0.9 + Math.random() * 0.2)
-        if (!leads()) {
+        if (!leads() && owed === NOTHING) {
           rung = false
           wait = Math.min(wait, settings.lease_ms / 3)
           continue

@@ -25,7 +25,7 @@ export async function checkSchema (sink: Sink, signal: AbortSignal): Promise<num
   if (found >= needed) return found
   const files = migrations().filter(({ version }) => version > found).map(({ name }) => name)
   throw new HeadwayError('invalid_config', `the database of ${sink.name} has ${found === 0 ? 'no schema of Headway' : `schema version ${found}`}, ` +
-    `this build needs ${needed}: apply ${files.join(', ')} of deploy/supabase, in order`)
+    `this build needs ${needed}: run headway migrate, which applies ${files.join(', ')} of deploy/supabase`)
 }
 
 const ASK_MS = 5_000

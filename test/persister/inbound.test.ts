@@ -125,6 +125,42 @@ t.test('killed between telling and confirming, again and again, by several: once
   t.same(await historyOf(engine, 'b'), ['pending>paused'])
 })
 
+t.test('told, and the database away for longer than the reducer remembers: confirmed when it is back, not told again', async (t) => {
+  await clear()
+  const engine = await startEngine(t, topology.url)
+  let away = false
+  let failed = 0
+  const refuse = (): void => {
+    if (!away) return
+    failed++
+    throw new SinkError('retry', 'the database is away')
+  }
+  const shaky = withInbox(supabase(), ({ pending, confirm }) => ({
+    async pending (limit, signal) {
+      refuse()
+      return await pending(limit, signal)
+    },
+    async confirm (given, signal) {
+      away ||= given.requests.some(({ requested_rev: rev }) => rev === 2) && failed === 0
+      refuse()
+      await confirm(given, signal)
+    }
+  }))
+  await insert('a')
+  await tell('a', 'job.state', { state: 'running' })
+  takes(t, engine, shaky)
+  await until(async () => await waiting() === 0)
+  await ask('a', 'pause')
+  await until(() => failed > 2, { what: 'it was told and cannot be confirmed' })
+  await engine.submit({ type: 'job.control', tenant: 'acme', job: 'a', data: { action: 'resume' } })
+  const { producers } = engine.keys.partition(engine.keys.job('acme', 'a').partition)
+  const rows = (await engine.connections.command.hkeys(producers)).filter((name) => name.endsWith(':2'))
+  t.equal(await engine.connections.command.hdel(producers, ...rows), 1, 'an hour of silence')
+  away = false
+  await until(async () => await waiting() === 0)
+  t.same(await historyOf(engine, 'a'), ['pending>running', 'running>pausing', 'pausing>running'])
+})
+
 t.test('told, resumed by somebody else, and told again by one who comes late: the pause stays undone', async (t) => {
   await clear()
   const engine = await startEngine(t, topology.url)

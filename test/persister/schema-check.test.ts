@@ -19,7 +19,7 @@ t.test('none, an older one, this one, a newer one, nobody there', async (t) => {
   await t.rejects(checkSchema(sink, signal), { code: 'invalid_config', message: /no schema of Headway.*0001_tables\.sql.* of deploy\/supabase/ })
   await postgres.query(ROLES)
   for (const { sql } of files.slice(0, 2)) await postgres.query(sql)
-  const told = { code: 'invalid_config', message: new RegExp(`has schema version 2, this build needs ${schemaVersion()}: apply ${files[2]?.name}`) }
+  const told = { code: 'invalid_config', message: new RegExp(`has schema version 2, this build needs ${schemaVersion()}: run headway migrate, which applies ${files[2]?.name}`) }
   await t.rejects(checkSchema(sink, signal), told)
   const env = { HEADWAY_SINK: 'postgres', HEADWAY_POSTGRES_URL: postgres.url, HEADWAY_INTERNAL_PORT: '0', HEADWAY_LOG_LEVEL: 'fatal', REDIS_URL: 'redis://127.0.0.1:1' }
   await t.rejects(runPersister(env, signal), told, 'before it asks for Redis')
