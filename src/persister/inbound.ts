@@ -38,7 +38,7 @@ export function createInbound ({ inbox, engine, settings, meters, log, leads, st
   let rung = false
   let rings = 0
   let nap = new AbortController()
-  /** Told, and not confirmed yet. At most a page: it is confirmed before another is read, or the reducer might have forgotten it by then. */
+  /** Told, and not confirmed yet. At most a page: it is confirmed before another is read, or the reducer might have forgotten it. */
   let owed = NOTHING
   const bell = inbox.createBell({
     ring () {
