@@ -2,6 +2,9 @@
 
 import type { DrainResult } from './drain.ts'
 
+/** Why a partition stands still; failed = Redis refused, or did not answer, several calls in a row. */
+type Halt = 'torn' | 'held' | 'restoring' | 'newer_format' | 'failed'
+
 const SUMMED = ['applied', 'repeated', 'ignored', 'rejected', 'gaps', 'timers'] as const
 
 /** The summed counts of all calls, and besides: */
@@ -16,10 +19,20 @@ export interface Drained extends Pick<DrainResult, typeof SUMMED[number]> {
   epochs: number
   /** Age of the newest entry when it was last drained, ms; the clocks of Redis and of this process are compared. */
   lag_ms: number
+  /** Partitions that stand still as this process sees them, by why. */
+  halted: Readonly<Record<Halt, number>>
 }
 
 export function createDrained (): Drained {
-  return { calls: 0, entries: 0, applied: 0, repeated: 0, ignored: 0, rejected: 0, gaps: 0, timers: 0, redis_us: 0, epochs: 0, lag_ms: 0 }
+  const counts = { calls: 0, entries: 0, applied: 0, repeated: 0, ignored: 0, rejected: 0, gaps: 0, timers: 0, redis_us: 0, epochs: 0 }
+  return { ...counts, lag_ms: 0, halted: haltedOf([]) }
+}
+
+/** @param words of the partitions whose last call did not end well */
+export function haltedOf (words: Iterable<string>): Drained['halted'] {
+  const halted = { torn: 0, held: 0, restoring: 0, newer_format: 0, failed: 0 }
+  for (const word of words) if (word in halted) halted[word as keyof typeof halted]++
+  return halted
 }
 
 /** @param wallMs now */

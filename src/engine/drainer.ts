@@ -3,7 +3,7 @@
 
 import { inSpan } from '../tracing/trace.ts'
 import type { Connections, Log } from './connections.ts'
-import { count, createDrained, type Drained } from './drained.ts'
+import { count, createDrained, haltedOf, type Drained } from './drained.ts'
 import { EVENTS_MAX, nextEventsMax } from './drain.ts'
 import type { Drain, DrainResult } from './drain.ts'
 import type { Keys } from './keys.ts'
@@ -70,7 +70,7 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
     if (result.word !== 'ok') {
       warnOnce(partition, result.word)
     } else {
-      warned.delete(partition)
+      if (warned.delete(partition)) drained.halted = haltedOf(warned.values())
       lookAtEpoch(partition, result.epoch)
     }
     return result
@@ -85,7 +85,7 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
 
   function warnOnce (partition: number, word: string): void {
     if (warned.get(partition) === word) return
-    warned.set(partition, word)
+    note(partition, word)
     const meaning: Record<string, string> = {
       torn: 'keys of the partition are missing: its slot is on the move, or something deleted them; trying again',
       held: 'the outbox is full and HEADWAY_OUTBOX_FULL=hold: nothing is reduced until the persister has caught up',
@@ -93,6 +93,18 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
       newer_format: 'the stream holds entries of a newer build: upgrade gateways before workers'
     }
     if (meaning[word]) log.warn({ event: `drain_${word}`, partition }, meaning[word])
+  }
+
+  function note (partition: number, word: string): void {
+    warned.set(partition, word)
+    drained.halted = haltedOf(warned.values())
+  }
+
+  /** That Redis is away is told by others; what it refuses (short of memory, a key of another type) by nobody else. */
+  function gaveUp (partition: number, error: unknown): void {
+    if (warned.get(partition) === 'failed') return
+    note(partition, 'failed')
+    if ((error as Error).name === 'ReplyError') log.warn({ event: 'reducer_refused', partition, err: error }, 'Redis refuses to reduce events; they wait')
   }
 
   async function untilEmpty (partition: number): Promise<void> {
@@ -103,7 +115,11 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
         if (word === 'held' || word === 'restoring' || word === 'newer_format') return
         if (word === 'torn') await new Promise((resolve) => setTimeout(resolve, TORN_RETRY_MS * (1 + Math.random())))
       } catch (error) {
-        if (stopped || ++failures === 3) return // the sweep comes back
+        if (stopped) return
+        if (++failures === 3) {
+          gaveUp(partition, error)
+          return // the sweep comes back
+        }
         log.debug({ event: 'drain_failed', partition, err: error }, 'a drain failed')
         await new Promise((resolve) => setTimeout(resolve, TORN_RETRY_MS * 2 ** failures * (1 + Math.random())))
       }

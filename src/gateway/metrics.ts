@@ -93,6 +93,7 @@ export function createMetrics ({ engine, tally, connections, rooms, ready }: Met
   counter('timers_fired', 'Due times that fired.', one(() => drained().timers))
   counter('drain_redis_seconds', 'Time of Redis spent in the reducer.', one(() => drained().redis_us / 1e6))
   counter('epochs', 'New epochs issued here: Redis may have lost writes.', one(() => drained().epochs))
+  gauge('partitions_halted', 'Partitions whose events wait, by why.', each('reason', () => Object.entries(drained().halted)), ['reason'])
   gauge('ingest_lag_seconds', 'Age of the newest entry when it was last drained here.', one(() => drained().lag_ms / 1_000))
 
   return { content_type: registry.contentType, text: () => registry.metrics(), add (part) { part.register(registry) } }

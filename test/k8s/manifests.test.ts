@@ -158,6 +158,14 @@ t.test('the network is closed but for what is said, and the internal port is not
   }
 })
 
+t.test('a Redis of its own is reached by name: an address block need not hold pods', async t => {
+  const open = sources.filter(({ manifest }) => manifest.kind === 'NetworkPolicy').filter(({ manifest }) => (manifest.spec.egress ?? []).some((rule: Manifest) =>
+    rule.to.some((peer: Manifest) => peer.podSelector?.matchLabels['app.kubernetes.io/name'] === 'headway-redis')))
+  t.equal(open.length, 1)
+  t.match(open[0]?.from, /components\/redis\//, 'it comes and goes with it')
+  for (const name of ['headway-gateway', 'headway-persister']) t.ok(open[0]?.manifest.spec.podSelector.matchExpressions[0].values.includes(name), name)
+})
+
 t.test('pods are added at 70 % of what one takes, and balancers wait longer than pings', async t => {
   const { spec } = copyOf('HorizontalPodAutoscaler', 'headway-gateway')
   t.equal(Number(spec.metrics[0].pods.target.averageValue), 0.7 * Number(literals()['HEADWAY_SOCKETS_MAX']))
