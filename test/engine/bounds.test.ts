@@ -11,7 +11,9 @@ import type { Topology } from '../support/topology.ts'
 const TENANT = 'acme'
 
 async function started (t: Test, topology: Topology, settings: Partial<EngineSettings> = {}): Promise<Engine> {
-  const engine = createEngine({ redis_url: topology.url, prefix: randomPrefix(), partitions: 1, settings })
+  // Its own probes would be among the commands that are counted.
+  const probe = { interval_ms: 3_600_000 }
+  const engine = createEngine({ redis_url: topology.url, prefix: randomPrefix(), partitions: 1, settings, probe })
   t.teardown(() => engine.stop())
   await engine.start({ drain: false })
   return engine

@@ -24,6 +24,10 @@ function setUp (answers: Record<string, Answer>) {
   return { probe, deaf, texts, answers }
 }
 
+// The probe's own timers hold no process, and here is nothing else to wait for.
+const alive = setInterval(() => {}, 1_000)
+t.teardown(() => clearInterval(alive))
+
 t.test('an echo on every channel: it hears, and goes on asking with another text', async (t) => {
   const { probe, deaf, texts } = setUp({ a: 'echo', b: 'echo' })
   t.teardown(() => probe.stop())
