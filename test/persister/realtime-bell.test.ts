@@ -35,10 +35,11 @@ const lives = async ({ bell }: Hung): Promise<unknown> => await until(() => bell
 async function survives (t: Test, hung: Hung, fault: (of: RealtimeStandIn) => void, why: RegExp): Promise<void> {
   await lives(hung)
   const { renewals } = hung.bell
+  const before = hung.reasons.length
   fault(realtime)
   await until(() => hung.bell.renewals > renewals, { what: 'it is hung anew' })
   await lives(hung)
-  t.match(hung.reasons.at(-1), why)
+  t.match(hung.reasons[before], why) // others may follow where a machine is slow
   const { rings } = hung
   await insert()
   await until(() => hung.rings > rings, { what: 'it rings' })
