@@ -7,17 +7,20 @@ import { UsageError, tellFault, type Command } from './command.ts'
 export const command: Command = {
   summary: 'the settings in effect, secrets hidden',
 
-  help: () => `headway config
+  help: () => `headway config [gateway|persister]
 
-Prints every setting as it is in effect, one NAME=value a line; a secret only as (given) or (empty). What is not the default is
+Prints every setting as it is in effect for that role (gateway unless told), one NAME=value a line; a secret only as (given) or (empty). What is not the default is
 marked *. Unknown names that begin with HEADWAY_ are told on standard error.
 
 Exit code: 0 good; 1 the configuration has faults, which are all named; 2 wrong command line.`,
 
   async run (args) {
     try {
-      if (args.length > 0) throw new UsageError(`headway config takes no arguments, only settings of the environment: ${args.join(' ')}`)
-      const config = loadConfig(process.env)
+      const [role = 'gateway', ...rest] = args
+      if (rest.length > 0 || (role !== 'gateway' && role !== 'persister')) {
+        throw new UsageError(`headway config takes a role, gateway or persister, and settings of the environment: ${args.join(' ')}`)
+      }
+      const config = loadConfig(process.env, role === 'persister' ? ['HEADWAY_JWT_SECRET'] : [])
       for (const { name, key, secret, fallback } of settings()) {
         const value = config[key]
         const text = Array.isArray(value) ? value.join(' ') : String(value)

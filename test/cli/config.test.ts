@@ -27,7 +27,13 @@ t.test('every setting with its value; secrets hidden; what is not the default ma
   t.match(stderr, /HEADWAY_LOGLEVEL is no setting/)
 })
 
+t.test('a persister needs no secret of the gateway', async t => {
+  t.match(config({}, ['persister']), { status: 0, stdout: /^. HEADWAY_JWT_SECRET=\(empty\)$/m })
+  t.equal(config({}, ['gateway']).status, 1)
+})
+
 t.test('all faults at once, then 1; a wrong command line, then 2', async t => {
   t.match(config({ WEBSOCKET_PORT: 'tcp://10.0.0.1:80' }), { status: 1, stderr: /enableServiceLinks[\s\S]*HEADWAY_JWT_SECRET is not set/ })
-  t.match(config({}, ['--json']), { status: 2, stderr: /takes no arguments/ })
+  t.match(config({}, ['--json']), { status: 2, stderr: /takes a role/ })
+  t.match(config({}, ['gateway', 'persister']), { status: 2 })
 })
