@@ -218,7 +218,8 @@ t.test('methods that an address does not know', async t => {
     ['DELETE', '/v1/jobs/j', 'GET, HEAD'],
     ['PATCH', '/v1/jobs', 'GET, HEAD, POST'],
     ['POST', '/v1/jobs/j/items/i', 'PUT'],
-    ['GET', '/v1/events', 'POST'],
+    ['DELETE', '/v1/events', 'GET, POST'],
+    ['GET', '/v1/tickets', 'POST'],
     ['POST', '/livez', 'GET, HEAD']
   ]
   for (const [method, path, allow] of table) {
