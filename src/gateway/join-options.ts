@@ -1,7 +1,7 @@
 // How a client asks to watch: the same words in a query string, in a frame and for server-sent events.
 
 import { parseCursor } from '../protocol/cursor.ts'
-import type { JoinOptions } from './room.ts'
+import type { JoinOptions } from './seats.ts'
 
 /** Validated by a schema before. */
 export interface JoinWishes {

@@ -9,8 +9,7 @@ import type { Identity } from './auth.ts'
 import { type Frame, jobFrame } from './frame.ts'
 import type { Hub } from './hub.ts'
 import { toHeadwayError } from './problem.ts'
-import type { JoinOptions, Place } from './room.ts'
-import type { Member } from './seats.ts'
+import type { JoinOptions, Member, Place } from './seats.ts'
 
 export type Join = (identity: Identity, jobId: string, member: Member, options: JoinOptions) => Place
 

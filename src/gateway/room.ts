@@ -26,7 +26,7 @@ import type { Shelf } from './shelf.ts'
 import { moveTo, type Standing, standingAt } from './standing.ts'
 import { type Tally, tellAge } from './tally.ts'
 import { traceTold } from './trace-told.ts'
-import { createSeat, createWaitingRoom, endAll, type Member, type Seat, unknownJob } from './seats.ts'
+import { createSeat, createWaitingRoom, endAll, type JoinOptions, type Member, type Place, type Seat, unknownJob } from './seats.ts'
 
 /** Messages kept during one read. Beyond: dropped, and the job is read again, which covers them. */
 const BUFFER_MESSAGES_MAX = 1_000
@@ -34,6 +34,8 @@ const BUFFER_MESSAGES_MAX = 1_000
 const KEPT_MESSAGES_MAX = 128
 const RETRY_MS_MIN = 250
 const RETRY_MS_MAX = 5_000
+/** How long a job that Redis has lost may take to come back, before its watchers are told that it is gone. */
+const PATIENCE_MS = 60_000
 
 export interface RoomOptions {
   engine: Pick<Reach, 'subscribe' | 'readJob' | 'hearing'>
@@ -46,24 +48,10 @@ export interface RoomOptions {
   job_id: string
   /** Progress goes out at most so often. */
   progress_interval_ms: number
+  /** After a loss of writes a job that is not there is waited for; absent = a minute. */
+  patience_ms?: number
   /** Called once, when nobody is left. */
   onEmpty: () => void
-}
-
-export interface JoinOptions {
-  /** How long a job that is not registered yet is waited for; 0 = it is unknown. */
-  wait_ms?: number
-  /** Null = a snapshot. */
-  since?: Cursor | null
-  /** Progress at most so often; the room's own interval is the least. */
-  min_interval_ms?: number
-}
-
-export interface Place {
-  /** The member hears nothing of it. */
-  leave: () => void
-  /** Its socket is behind no longer: it gets what it missed. */
-  resume: () => void
 }
 
 export interface Room {
@@ -74,7 +62,7 @@ export interface Room {
   recheck: () => Promise<void>
   /**
    * The same when Redis has lost writes. A job that it does not have any more may come back, sent again by its worker or put back by
-   * the persister: nobody is told that it is gone.
+   * the persister: for a while nobody is told that it is gone.
    */
   renew: () => Promise<void>
   /** The newest state heard of; null = none yet. */
@@ -89,8 +77,6 @@ interface Heard { message: FeedMessage, frames: readonly Frame[] }
 interface Read {
   /** Live members wait for it too. */
   reset: boolean
-  /** Live members stay where they are when the job is not there. */
-  patient: boolean
   joiners: Set<Seat>
   /** Where the room stood when it began; null = nowhere. */
   known: Position | null
@@ -104,7 +90,8 @@ interface Read {
 }
 
 export function createRoom (options: RoomOptions): Room {
-  const { engine, shelf, tally, rounds, tenant_id: tenant, job_id: id, progress_interval_ms: progressMs, onEmpty } = options
+  const { engine, shelf, tally, rounds, tenant_id: tenant, job_id: id, onEmpty } = options
+  const { progress_interval_ms: progressMs, patience_ms: patienceMs = PATIENCE_MS } = options
   const audience = createAudience(() => known, tally, rounds)
   const lobby = createLobby(seatDue)
   const absent = createWaitingRoom({ job_id: id, onGaveUp: closeIfEmpty })
@@ -114,6 +101,8 @@ export function createRoom (options: RoomOptions): Room {
   let recent: CatchUp | null = null
   /** The last read failed: nothing that arrives can be trusted to continue the position. */
   let suspect = false
+  /** Monotonic ms until which a job that is not there may come back. */
+  let patientUntil = 0
   let retry: NodeJS.Timeout | undefined
   let failures = 0
   let closed = false
@@ -146,9 +135,12 @@ export function createRoom (options: RoomOptions): Room {
     const frames = held ? [] : advance(message)
     if (reading !== null) buffer(reading, { message, frames })
     else if (recent !== null) {
-      if (known === null || recent.messages >= KEPT_MESSAGES_MAX) return forget()
-      recent.hear(message, frames)
-      shelf.weigh(lobby, recent.bytes)
+      if (known === null || recent.messages >= KEPT_MESSAGES_MAX) {
+        forget()
+      } else {
+        recent.hear(message, frames)
+        shelf.weigh(lobby, recent.bytes)
+      }
     }
     if (reading === null && message.type === 'update' && absent.size > 0) startRead(false, absent.take())
   }
@@ -210,14 +202,14 @@ export function createRoom (options: RoomOptions): Room {
 
   // --- reads
 
-  function startRead (reset: boolean, joiners: Set<Seat>, patient = false): Read {
+  function startRead (reset: boolean, joiners: Set<Seat>): Read {
     let done = () => {}
     const settled = new Promise<void>(resolve => { done = resolve })
     const isOfUse = (since: Cursor | null): since is Cursor => since !== null && (known === null || since.epoch === known.job.epoch)
     const cursors = [...joiners].map(({ since }) => since).filter(isOfUse).map(({ seq }) => seq)
     const after = reset && known !== null ? known.job.seq : cursors.length > 0 ? Math.min(...cursors) : null
     const stood = known === null ? null : { epoch: known.job.epoch, rev: known.job.rev }
-    const read: Read = { reset, patient, joiners, known: stood, after, buffer: [], again: false, done, settled }
+    const read: Read = { reset, joiners, known: stood, after, buffer: [], again: false, done, settled }
     reading = read
     if (reset) tally.rechecks++
     forget()
@@ -260,11 +252,18 @@ export function createRoom (options: RoomOptions): Room {
 
   /** The job is not there. Whoever may wait does; a registration that came in meanwhile is read at once. */
   function unknown (read: Read): void {
-    if (!read.patient || known === null) vanish()
-    else for (const { message } of read.buffer) advance(message)
+    const left = patientUntil - performance.now()
+    if (known === null || left <= 0) vanish()
+    else awaitReturn(read, left)
     for (const seat of read.joiners) if (absent.add(seat)) read.joiners.delete(seat)
     endAll(read.joiners, unknownJob(id))
     if (absent.size > 0 && read.buffer.some(({ message }) => message.type === 'update')) startRead(false, absent.take())
+  }
+
+  /** Live members stay where they are, and what the channel says may be the job's return. */
+  function awaitReturn (read: Read, ms: number): void {
+    retry = setTimeout(() => startRead(true, new Set()), ms)
+    for (const { message } of read.buffer) advance(message)
   }
 
   /** First read of the room, or a recheck: everybody stands where the read stands. */
@@ -355,14 +354,19 @@ export function createRoom (options: RoomOptions): Room {
     if (!closed) closeIfEmpty()
   }
 
-  function recheck (patient = false): Promise<void> {
+  function recheck (): Promise<void> {
     if (closed) return Promise.resolve()
     if (reading !== null) {
       reading.again = true
       return reading.settled
     }
     if (known === null && absent.size === 0) return Promise.resolve()
-    return startRead(true, absent.take(), patient).settled
+    return startRead(true, absent.take()).settled
+  }
+
+  function renew (): Promise<void> {
+    patientUntil = performance.now() + patienceMs
+    return recheck()
   }
 
   function enter (seat: Seat): void {
@@ -386,7 +390,7 @@ export function createRoom (options: RoomOptions): Room {
     }
   }
 
-  return { tenant_id: tenant, job_id: id, join, recheck: () => recheck(), renew: () => recheck(true), peek: () => known, close }
+  return { tenant_id: tenant, job_id: id, join, recheck, renew, peek: () => known, close }
 }
 
 function isOlder (one: Position, than: Position): boolean {

@@ -17,6 +17,22 @@ export interface Member {
   ended: (why: HeadwayError | null) => void
 }
 
+export interface JoinOptions {
+  /** How long a job that is not registered yet is waited for; 0 = it is unknown. */
+  wait_ms?: number
+  /** Null = a snapshot. */
+  since?: Cursor | null
+  /** Progress at most so often; the room's own interval is the least. */
+  min_interval_ms?: number
+}
+
+export interface Place {
+  /** The member hears nothing of it. */
+  leave: () => void
+  /** Its socket is behind no longer: it gets what it missed. */
+  resume: () => void
+}
+
 export interface Seat {
   member: Member
   /** Where it stands while it is not live; null = it needs a snapshot. An epoch of 0 is none: the snapshot is a reset. */

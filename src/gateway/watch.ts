@@ -3,8 +3,7 @@
 import { HeadwayError } from '../protocol/errors.ts'
 import type { Backlog } from './backlog.ts'
 import type { Frame } from './frame.ts'
-import type { Place } from './room.ts'
-import type { Member } from './seats.ts'
+import type { Member, Place } from './seats.ts'
 
 export interface WatchOwner {
   readonly backlog: Backlog

@@ -90,7 +90,7 @@ export function watcher (): Watcher {
   return self
 }
 
-export function setUp (progressMs = 0, keepMs = 0, rounds = createRounds()) {
+export function setUp (progressMs = 0, keepMs = 0, rounds = createRounds(), patienceMs = 60_000) {
   const engine = playedEngine()
   const tally = createTally()
   let emptied = 0
@@ -102,6 +102,7 @@ export function setUp (progressMs = 0, keepMs = 0, rounds = createRounds()) {
     tenant_id: 'acme',
     job_id: 'j',
     progress_interval_ms: progressMs,
+    patience_ms: patienceMs,
     onEmpty: () => { emptied++ }
   })
   const nextRead = async (n: number) => {
@@ -112,8 +113,8 @@ export function setUp (progressMs = 0, keepMs = 0, rounds = createRounds()) {
   return { engine, room, tally, nextRead, settled, emptied: () => emptied }
 }
 
-export async function liveRoom (seq = 1, rev = 1, state: JobState = 'running', progressMs = 0, keepMs = 0) {
-  const set = setUp(progressMs, keepMs)
+export async function liveRoom (seq = 1, rev = 1, state: JobState = 'running', progressMs = 0, keepMs = 0, patienceMs = 60_000) {
+  const set = setUp(progressMs, keepMs, createRounds(), patienceMs)
   const first = watcher()
   const { leave } = set.room.join(first)
   const read = readAt(seq, rev)
