@@ -84,6 +84,8 @@ t.test('a job to its end over a line that is cut, control calls, the tenant: no 
   const watch = client.watch('job', { wait_ms: 10_000 })
   const heard: JobMessage[] = []
   watch.onMessage(message => heard.push(message))
+  let cuts = 0
+  watch.subscribe(() => { if (watch.getSnapshot().connection === 'reconnecting') cuts++ })
   await until(() => watch.getSnapshot().connection === 'live')
   t.match(await client.pause('job', 'lunch'), { effect: 'applied', state: 'pausing' })
   t.match(await client.resume('job'), { effect: 'applied', state: 'running' })
@@ -91,8 +93,10 @@ t.test('a job to its end over a line that is cut, control calls, the tenant: no 
   for (let i = 0; i < 60; i++) {
     await monitor.updateItemProgress('job', { id: `i${i}`, state: 'completed' })
     if (i !== 20 && i !== 40) continue
+    await until(() => watch.getSnapshot().connection === 'live')
+    const before = cuts
     cut()
-    await until(() => watch.getSnapshot().connection === 'reconnecting')
+    await until(() => cuts > before, { what: 'it notices' }) // it may be back before anybody looks
   }
   await until(() => watch.getSnapshot().connection === 'ended')
   t.match(watch.getSnapshot().job, { state: 'completed', items_completed: 60 })
