@@ -54,11 +54,13 @@ export function createMemory (options: MemoryOptions): Memory {
       const begun = reading.get(key)
       if (begun !== undefined) return await begun as T
       if (reading.size >= readsMax) throw new HeadwayError('overloaded', `This gateway reads ${readsMax} things from the database already; repeat the request in a moment.`)
-      const promise = read().finally(() => reading.delete(key))
+      // Kept before it is no read any more: who asks in between would read again.
+      const promise = read().then(value => {
+        keep(key, value)
+        return value
+      }).finally(() => reading.delete(key))
       reading.set(key, promise)
-      const value = await promise
-      keep(key, value)
-      return value
+      return await promise
     }
   }
 }

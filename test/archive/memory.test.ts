@@ -31,6 +31,24 @@ t.test('the oldest goes when there are too many, or too much of it', async t => 
   t.equal(huge.reads.join(''), 'aa', 'what is larger than all may be is not kept')
 })
 
+t.test('at no moment around the answer is the same read again', async t => {
+  for (let ticks = 0; ticks < 20; ticks++) {
+    const { memory } = counting()
+    const answer = Promise.withResolvers<string>()
+    let reads = 0
+    const get = () => memory.get(['a'], ACME, () => {
+      reads++
+      return answer.promise
+    })
+    const first = get()
+    answer.resolve('a')
+    for (let tick = 0; tick < ticks; tick++) await null
+    t.equal(await get(), 'a')
+    t.equal(await first, 'a')
+    t.equal(reads, 1, `${ticks} ticks behind the answer`)
+  }
+})
+
 t.test('time ends it; that there is nothing has a time of its own', async t => {
   const { get, reads } = counting({ keep_ms: FOR_EVER, keep_nothing_ms: 0 })
   for (const value of [null, [], 'something', 'something']) await get('a', value)
