@@ -4,7 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { pino, type DestinationStream, type Logger } from 'pino'
 import { createArchive } from './archive/archive.ts'
-import { archiveOptions, engineOptions, persisterSettings, sinkOf, tracesUrlOf } from './config/engine-options.ts'
+import { archiveOptions, engineOptions, persisterSettings, sinkFaults, sinkOf, tracesUrlOf } from './config/engine-options.ts'
 import { aliasesUsed, ConfigError, loadConfig, unknownSettings, type Environment } from './config/load.ts'
 import type { Config } from './config/schema.ts'
 import { createEngine, type Engine } from './engine/engine.ts'
@@ -139,14 +139,9 @@ function once (run: () => Promise<void>): () => Promise<void> {
 
 /** @throws ConfigError when what the sink needs is not given */
 function openSink (config: Config): Sink {
-  const kind = sinkOf(config)
-  const missing: string[] = []
-  if (kind === 'none') missing.push('SUPABASE_URL is not set: a persister needs a sink; give it, or HEADWAY_SINK=postgres with HEADWAY_POSTGRES_URL')
-  if (kind === 'supabase' && config.supabase_url === '') missing.push('SUPABASE_URL is not set; HEADWAY_SINK=supabase needs it')
-  if (kind === 'supabase' && config.supabase_service_role_key === '') missing.push('SUPABASE_SERVICE_ROLE_KEY is not set; give it or SUPABASE_SERVICE_ROLE_KEY_FILE')
-  if (kind === 'postgres' && config.postgres_url === '') missing.push('HEADWAY_POSTGRES_URL is not set; give it or HEADWAY_POSTGRES_URL_FILE')
+  const missing = sinkFaults(config)
   if (missing.length > 0) throw new ConfigError(missing)
-  if (kind === 'postgres') return createPostgresSink({ url: config.postgres_url })
+  if (sinkOf(config) === 'postgres') return createPostgresSink({ url: config.postgres_url })
   return createSupabaseSink({ url: config.supabase_url, key: config.supabase_service_role_key })
 }
 

@@ -26,7 +26,7 @@ measured small (docs/capacity.md), no test at that size. Asks nobody.
   --figures                  the figures with their sources, instead
   --table                    the table of docs/capacity.md, instead
 
-Exit code: 0, or 2 when the load contradicts itself.
+Exit code: 0; 2 wrong command line, or a load that contradicts itself.
 
 Examples:
   headway capacity --watchers 100000 --events 100000 --jobs 100000

@@ -15,11 +15,11 @@ export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** @returns the exit code */
+/** @returns the exit code: 2 for a wrong command line, else 1 */
 export function tellFault (error: unknown): number {
-  const isPlain = error instanceof Error && (PLAIN.has(error.name) || ('code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')))
-  console.error(isPlain ? error.message : error)
-  return error instanceof UsageError ? 2 : 1
+  const isMisspelt = error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
+  console.error(isMisspelt || (error instanceof Error && PLAIN.has(error.name)) ? error.message : error)
+  return isMisspelt || error instanceof UsageError ? 2 : 1
 }
 
 /** @throws UsageError */

@@ -1,7 +1,7 @@
 // `headway config`: the settings in effect, without secrets, and every fault of them.
 
-import { aliasesUsed, loadConfig, unknownSettings } from '../config/load.ts'
-import { settings } from '../config/schema.ts'
+import { sinkFaults } from '../config/engine-options.ts'
+import { aliasesUsed, ConfigError, configOf, readSettings, unknownSettings, type Reading } from '../config/load.ts'
 import { UsageError, tellFault, type Command } from './command.ts'
 
 export const command: Command = {
@@ -9,10 +9,15 @@ export const command: Command = {
 
   help: () => `headway config [gateway|persister]
 
-Prints every setting as it is in effect for that role (gateway unless told), one NAME=value a line; a secret only as (given) or (empty). What is not the default is
-marked *. Unknown names that begin with HEADWAY_ are told on standard error.
+Prints every setting as it is in effect for that role (gateway unless told), one NAME=value a line; a secret only as (given), (empty) or
+(unreadable). What is not the default is marked *, what has a fault and is therefore not in effect !; the faults stand on standard error,
+and so do unknown names that begin with HEADWAY_.
 
-Exit code: 0 good; 1 the configuration has faults, which are all named; 2 wrong command line.`,
+Exit code: 0 good; 1 the configuration has faults, which are all named (the role does not start with it); 2 wrong command line.
+
+Examples:
+  headway config
+  headway config persister | grep '^[*!]'`,
 
   async run (args) {
     try {
@@ -20,18 +25,22 @@ Exit code: 0 good; 1 the configuration has faults, which are all named; 2 wrong 
       if (rest.length > 0 || (role !== 'gateway' && role !== 'persister')) {
         throw new UsageError(`headway config takes a role, gateway or persister, and settings of the environment: ${args.join(' ')}`)
       }
-      const config = loadConfig(process.env, role === 'persister' ? ['HEADWAY_JWT_SECRET'] : [])
-      for (const { name, key, secret, fallback } of settings()) {
-        const value = config[key]
-        const text = Array.isArray(value) ? value.join(' ') : String(value)
-        const shown = secret ? text === '' ? '(empty)' : '(given)' : text
-        console.log(`${text === fallback ? ' ' : '*'} ${name}=${shown}`)
-      }
+      const readings = readSettings(process.env, role === 'persister' ? ['HEADWAY_JWT_SECRET'] : [])
+      for (const reading of readings) console.log(lineOf(reading))
       for (const name of unknownSettings(process.env)) console.error(`${name} is no setting of Headway; see --help`)
       for (const sentence of aliasesUsed(process.env)) console.error(sentence)
+      const faults = readings.flatMap(({ fault }) => fault ?? [])
+      if (role === 'persister' && faults.length === 0) faults.push(...sinkFaults(configOf(readings)))
+      if (faults.length > 0) throw new ConfigError(faults)
       return 0
     } catch (error) {
       return tellFault(error)
     }
   }
+}
+
+function lineOf ({ setting: { name, secret, fallback }, text, value, fault }: Reading): string {
+  const told = fault !== null ? text ?? '' : Array.isArray(value) ? value.join(' ') : String(value)
+  const shown = secret ? text === null ? '(unreadable)' : text === '' ? '(empty)' : '(given)' : told
+  return `${fault !== null ? '!' : told === (fallback ?? '') ? ' ' : '*'} ${name}=${shown}`
 }

@@ -9,7 +9,12 @@ export const command: Command = {
 
   help: () => `headway gateway
 
-Runs one gateway until SIGTERM or SIGINT. Any number of them may run on one Redis. Configured by the environment:
+Runs one gateway until SIGTERM or SIGINT; a second one, a second later, ends it at once. Any number of them may run on one Redis.
+
+Exit code: 0 stopped as told; 1 it could not start (the configuration has faults, all named; a port is taken; Redis holds another
+deployment), or was ended at once; 2 wrong command line. Redis that is away is waited for.
+
+Configured by the environment:
 
 ${configHelp()}`,
 

@@ -26,7 +26,7 @@ Without a job: the tenant's jobs, newest first. With one: all that is known of i
   --json             one JSON object a line
 ${REMOTE_HELP}
 
-Exit code: 0, or 1 when it could not be read.
+Exit code: 0; 1 when it could not be read; 2 for a wrong call.
 
 Examples:
   headway jobs --state running

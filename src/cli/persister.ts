@@ -15,8 +15,12 @@ export const command: Command = {
 
 Runs one persister until SIGTERM or SIGINT. Any number of them may run; they share the partitions among themselves. Needs Redis and
 a sink: SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or HEADWAY_SINK=postgres and HEADWAY_POSTGRES_URL. The schema is that of
-deploy/supabase: headway migrate brings it there. Probes (/livez, /readyz) and metrics (/metrics) on HEADWAY_INTERNAL_PORT. Configured by
-the environment; what only gateways read is left out:
+deploy/supabase: headway migrate brings it there. Probes (/livez, /readyz) and metrics (/metrics) on HEADWAY_INTERNAL_PORT.
+
+Exit code: 0 stopped as told; 1 it could not start (the configuration has faults, all named; the schema is too old; a port is taken;
+Redis holds another deployment), or was ended at once; 2 wrong command line. Redis or a database that is away is waited for.
+
+Configured by the environment; what only gateways read is left out:
 
 ${configHelp(OF_GATEWAYS)}`,
 

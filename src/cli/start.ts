@@ -45,7 +45,9 @@ Ctrl-C stops all of it.
   --port <n>            of the first gateway; the second takes the next [WEBSOCKET_PORT or 8765]
   --host <address>      that the gateways listen on [WEBSOCKET_HOST or 127.0.0.1]
   --data <folder>       for data, logs and the secret [.headway]
-  --no-supabase         without a database: jobs are gone five minutes after their end`,
+  --no-supabase         without a database: jobs are gone five minutes after their end
+
+Exit code: 0 stopped as told; 1 it could not start, and says why; 2 wrong command line.`,
 
   async run (args) {
     const stop = new AbortController()

@@ -20,6 +20,8 @@ is set, with the secret of the demo in this folder (${DEMO_SECRET}).
   --subject   the user [token-command]
   --hours     until it expires [12]
 
+Exit code: 0; 1 the secret cannot be read; 2 wrong command line, or no secret.
+
 Examples:
   TOKEN=$(headway token)
   headway token --tenant acme --scopes "jobs:read jobs:control" --hours 1`,

@@ -8,6 +8,17 @@ export function sinkOf (config: Config): 'none' | 'supabase' | 'postgres' {
   return config.supabase_url === '' ? 'none' : 'supabase'
 }
 
+/** @returns a sentence for each setting that the sink of a persister needs and has not */
+export function sinkFaults (config: Config): string[] {
+  const kind = sinkOf(config)
+  const missing: string[] = []
+  if (kind === 'none') missing.push('SUPABASE_URL is not set: a persister needs a sink; give it, or HEADWAY_SINK=postgres with HEADWAY_POSTGRES_URL')
+  if (kind === 'supabase' && config.supabase_url === '') missing.push('SUPABASE_URL is not set; HEADWAY_SINK=supabase needs it')
+  if (kind === 'supabase' && config.supabase_service_role_key === '') missing.push('SUPABASE_SERVICE_ROLE_KEY is not set; give it or SUPABASE_SERVICE_ROLE_KEY_FILE')
+  if (kind === 'postgres' && config.postgres_url === '') missing.push('HEADWAY_POSTGRES_URL is not set; give it or HEADWAY_POSTGRES_URL_FILE')
+  return missing
+}
+
 /** @returns where spans go; null = there are none */
 export function tracesUrlOf (config: Config): string | null {
   const { otel_exporter_otlp_endpoint: base, otel_exporter_otlp_traces_endpoint: whole, otel_sdk_disabled: disabled } = config

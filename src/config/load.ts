@@ -25,31 +25,46 @@ const ALIASES: Partial<Record<EnvName, string>> = { SUPABASE_ANON_KEY: 'SUPABASE
 /** Kubernetes writes the address of a service named `websocket` into WEBSOCKET_PORT, and so on. */
 const SERVICE_LINK = /^(tcp|udp|sctp):\/\//
 
+/** A setting as it was found. */
+export interface Reading {
+  setting: Setting
+  /** As it was given, or the default; null = a file that cannot be read. */
+  text: string | null
+  /** What the program gets; without meaning when there is a fault. */
+  value: unknown
+  /** A sentence, never with the value of a secret; null = it is good. */
+  fault: string | null
+}
+
 /**
  * @param env usually process.env; an empty value counts as absent
  * @param unneeded settings that this role does without: absent they are empty texts
  * @throws ConfigError with all faults
  */
 export function loadConfig (env: Environment, unneeded: readonly EnvName[] = []): Config {
-  const faults: string[] = []
-  const config: Record<string, unknown> = {}
-  for (const setting of settings()) {
+  const readings = readSettings(env, unneeded)
+  const faults = readings.flatMap(({ fault }) => fault ?? [])
+  if (faults.length > 0) throw new ConfigError(faults)
+  return configOf(readings)
+}
+
+/** @returns every setting, in the order of the schema, faulty ones too */
+export function readSettings (env: Environment, unneeded: readonly EnvName[] = []): Reading[] {
+  return settings().map(setting => {
     const read = textFor(setting, env)
-    if ('fault' in read && unneeded.includes(setting.name) && !env[setting.name] && !env[`${setting.name}_FILE`]) {
-      config[setting.key] = ''
-      continue
-    }
-    if ('fault' in read) {
-      faults.push(read.fault)
-      continue
+    if (read.fault !== null) {
+      const isUnneeded = unneeded.includes(setting.name) && !env[setting.name] && !env[`${setting.name}_FILE`]
+      return { setting, text: read.text, value: '', fault: isUnneeded ? null : read.fault }
     }
     const value = valueOf(setting, read.text)
-    const fault = faultOf(setting, read.text, value)
-    if (fault === null) config[setting.key] = Array.isArray(value) ? Object.freeze(value) : value
-    else faults.push(fault)
-  }
-  if (faults.length > 0) throw new ConfigError(faults)
-  return Object.freeze(config) as Config
+    return { setting, text: read.text, value, fault: faultOf(setting, read.text, value) }
+  })
+}
+
+/** @param readings without a fault */
+export function configOf (readings: readonly Reading[]): Config {
+  const values = readings.map(({ setting, value }) => [setting.key, Array.isArray(value) ? Object.freeze(value) : value])
+  return Object.freeze(Object.fromEntries(values)) as Config
 }
 
 /** @returns a sentence for each setting that came by its other name */
@@ -63,20 +78,24 @@ export function unknownSettings (env: Environment): string[] {
   return Object.keys(env).filter(name => name.startsWith('HEADWAY_') && !known.has(name) && !isServiceLink(name, env[name]))
 }
 
-function textFor ({ name, secret, fallback }: Setting, env: Environment): { text: string } | { fault: string } {
+type Found = { text: string, fault: null } | { text: string | null, fault: string }
+
+function textFor ({ name, secret, fallback }: Setting, env: Environment): Found {
   const file = secret ? env[`${name}_FILE`] || undefined : undefined
   const alias = file === undefined ? ALIASES[name] : undefined
   const given = env[name] || (alias === undefined ? undefined : env[alias]) || undefined
-  if (given !== undefined && file !== undefined) return { fault: `${name} and ${name}_FILE are both set; keep one` }
+  if (given !== undefined && file !== undefined) return { text: given, fault: `${name} and ${name}_FILE are both set; keep one` }
   if (file !== undefined) {
     try {
-      return { text: readFileSync(file, 'utf8').replace(/\r?\n$/, '') }
+      return { text: readFileSync(file, 'utf8').replace(/\r?\n$/, ''), fault: null }
     } catch (error) {
-      return { fault: `${name}_FILE: ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})` }
+      return { text: null, fault: `${name}_FILE: ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? String(error)})` }
     }
   }
-  if (given !== undefined) return { text: given }
-  return fallback === null ? { fault: `${name} is not set; ${secret ? `give it or ${name}_FILE` : 'give it'}` } : { text: fallback }
+  if (given !== undefined) return { text: given, fault: null }
+  return fallback === null
+    ? { text: '', fault: `${name} is not set; ${secret ? `give it or ${name}_FILE` : 'give it'}` }
+    : { text: fallback, fault: null }
 }
 
 /** @returns what the schema will judge; a text that does not convert stays a text, which it refuses */

@@ -1,8 +1,10 @@
 // The command line: what it prints, what it refuses, and that its tokens open the doors they name.
 
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import type { Command } from '../../src/cli/command.ts'
 import { createAuth } from '../../src/gateway/auth.ts'
 
 const HEADWAY = fileURLToPath(new URL('../../src/cli/headway.ts', import.meta.url))
@@ -30,6 +32,19 @@ t.test('every command has its help', async t => {
   t.match(headway(['toString']), { status: 2, stderr: /no command toString/ })
 })
 
+t.test('every command tells its exit codes, here and in operations.md, and gives 2 to a wrong command line', async t => {
+  const names = [...headway(['--help']).stdout.matchAll(/^ {2}(\w+) /gm)].map(found => found[1] ?? '')
+  t.ok(names.length >= 12, 'the commands were found')
+  const table = /\n## Exit codes\n([\s\S]*?)(?=\n## |$)/.exec(readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8'))?.[1] ?? ''
+  const told = [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = '']) => [...cell.matchAll(/`(\w+)`/g)].map(found => found[1]))
+  t.same(told.sort(), names.sort(), 'each stands in one row')
+  for (const name of names) {
+    const { command } = await import(`../../src/cli/${name}.ts`) as { command: Command }
+    t.match(await command.help(), /^Exit code: 0[\s\S]*?\.$/m, name)
+  }
+  for (const name of ['doctor', 'gateway', 'jobs']) t.match(headway([name, '--nonsense']), { status: 2, stdout: '', stderr: /nonsense/ }, name)
+})
+
 t.test('a token opens what it says, for its tenant', async t => {
   const auth = createAuth({ jwt_secret: SECRET, tenant_claim: 'app_metadata.tenant_id', user_scopes: [] })
   const { stdout } = headway(['token', '--tenant', 'acme', '--scopes', 'jobs:read'], { HEADWAY_JWT_SECRET: SECRET })
@@ -44,7 +59,7 @@ t.test('refuses what makes no sense, in a sentence', async t => {
   const env = { HEADWAY_JWT_SECRET: SECRET }
   t.match(headway(['token', '--scopes', 'jobs:read root'], env), { status: 2, stderr: /root is none of/ })
   t.match(headway(['token', '--tenant', 'a/b'], env), { status: 2, stderr: /a\/b is no identifier/ })
-  t.match(headway(['token', '--hours', '-1'], env), { status: 1 })
+  t.match(headway(['token', '--hours', '-1'], env), { status: 2, stderr: /'--hours' argument is ambiguous/ })
   t.match(headway(['token'], {}, t.testdir({})), { status: 2, stderr: /no secret to sign with/ })
   t.match(headway(['gateway', 'now'], env), { status: 2, stderr: /takes no arguments/ })
 })

@@ -222,6 +222,6 @@ t.test('says what is wrong in a sentence', async t => {
   t.equal((await once(wrong.child, 'exit'))[0], 1)
   t.match(wrong.said(), /nowhere is not a folder\n$/)
   const misspelt = start(t, folder, 8765, { more: ['--filse', '3'] })
-  t.equal((await once(misspelt.child, 'exit'))[0], 1)
+  t.equal((await once(misspelt.child, 'exit'))[0], 2)
   t.match(misspelt.said(), /Unknown option '--filse'/)
 })
