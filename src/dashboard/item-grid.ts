@@ -58,7 +58,7 @@ export function createItemGrid (load: (place: number, limit: number) => Promise<
     const cell = CELLS.find(([upTo]) => store.total <= upTo)?.[1] ?? 12
     const pitch = cell + GAP
     const columns = Math.max(1, Math.floor((box.clientWidth + GAP) / pitch))
-    return { cell, pitch, columns, rows: Math.ceil(store.total / columns) }
+    return { cell, pitch, columns, height: Math.ceil(store.total / columns) * pitch }
   }
 
   function plan (): void {
@@ -67,8 +67,8 @@ export function createItemGrid (load: (place: number, limit: number) => Promise<
 
   function draw (): void {
     frame = 0
-    const { cell, pitch, columns, rows } = layout()
-    space.style.setProperty('height', `${rows * pitch}px`)
+    const { cell, pitch, columns, height: whole } = layout()
+    space.style.setProperty('height', `${whole}px`)
     const [width, height] = [box.clientWidth, box.clientHeight]
     if (width === 0 || height === 0) return
     const scale = devicePixelRatio
@@ -105,8 +105,9 @@ export function createItemGrid (load: (place: number, limit: number) => Promise<
   function choose (place: number, scroll: boolean): void {
     if (place < 0 || place >= store.total || (place === chosen && !scroll)) return
     chosen = place
-    const { pitch, columns } = layout()
+    const { pitch, columns, height } = layout()
     const top = Math.floor(place / columns) * pitch
+    if (scroll) space.style.setProperty('height', `${height}px`) // before its first frame there is nowhere to scroll to
     if (scroll && top < box.scrollTop) box.scrollTop = top
     else if (scroll && top + pitch > box.scrollTop + box.clientHeight) box.scrollTop = top + pitch - box.clientHeight
     tell()

@@ -176,6 +176,7 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
     subscribe: (tenant, id, listener) => started().feed.subscribe(tenant, id, listener),
     subscribeTenant: (tenant, listener) => started().feed.subscribeTenant(tenant, listener),
     onInterrupted: (listener) => started().feed.onInterrupted(listener),
-    hearing: () => started().feed.hearing()
+    hearing: () => started().feed.hearing(),
+    doubt: () => started().feed.doubt()
   }
 }

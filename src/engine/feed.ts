@@ -24,6 +24,8 @@ export interface Feed {
   onInterrupted (listener: () => void): () => void
   /** What this process last published to itself came back on every subscriber connection, or Redis is away. */
   hearing (): boolean
+  /** What was heard is not what the primary says: asks at once whether each connection still hangs on one. */
+  doubt (): void
 }
 
 export interface OwnFeed extends Feed {
@@ -101,6 +103,7 @@ export function createFeed (params: { connections: Connections, keys: Keys, log:
     },
     onInterrupted: (listener) => channels.onInterrupted(listener),
     hearing: () => probe.hearing(),
+    doubt: () => probe.hurry(),
     async start () {
       const confirmed = probed.map((n) => channels.add(keys.probe(n, id), String, probe.heard).confirmed)
       // Who cannot subscribe is found deaf, and heals, while it runs: a gateway starts all the same.

@@ -21,6 +21,8 @@ export interface ProbeParams extends ProbeTimes {
 export interface Probe {
   /** Resolves with the first round. */
   start (): Promise<void>
+  /** Begins the next round now, unless one is under way. */
+  hurry (): void
   /** A message of one of the channels. */
   heard (text: string): void
   /** The newest round's echo came on every connection, or Redis did not take the message: then it is away, which others tell. */
@@ -56,6 +58,8 @@ export function createProbe ({ interval_ms, echo_ms, targets, publish, onDeaf }:
   }
 
   async function round (): Promise<void> {
+    clearTimeout(timer)
+    timer = undefined
     const asked = targets()
     const verdicts = await Promise.all(asked.map(ask))
     if (stopped) return
@@ -66,11 +70,13 @@ export function createProbe ({ interval_ms, echo_ms, targets, publish, onDeaf }:
 
   return {
     start: round,
+    hurry () { if (timer !== undefined) void round() },
     heard (text) { awaited.get(text)?.('heard') },
     hearing: () => hearing,
     stop () {
       stopped = true
       clearTimeout(timer)
+      timer = undefined
       for (const end of awaited.values()) end('away')
     }
   }

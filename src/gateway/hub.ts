@@ -45,7 +45,7 @@ export interface Hub {
 }
 
 export interface HubOptions {
-  engine: Pick<Reach, 'subscribe' | 'subscribeTenant' | 'readJob' | 'listJobs' | 'onInterrupted' | 'onEpoch' | 'partitionOf' | 'hearing'>
+  engine: Pick<Reach, 'subscribe' | 'subscribeTenant' | 'readJob' | 'listJobs' | 'onInterrupted' | 'onEpoch' | 'partitionOf' | 'hearing' | 'doubt'>
   tally: Tally
   progress_interval_ms: number
 }

@@ -6,7 +6,7 @@ import { HeadwayError } from '../protocol/errors.ts'
 
 export type Reach = Pick<
   Engine, 'submit' | 'submitAll' | 'readJob' | 'readItems' | 'readLog' | 'listJobs' | 'subscribe' | 'subscribeTenant' | 'onInterrupted' | 'onEpoch' | 'partitionOf' |
-  'beginOnce' | 'issueTicket' | 'redeemTicket' | 'ping' | 'hearing'
+  'beginOnce' | 'issueTicket' | 'redeemTicket' | 'ping' | 'hearing' | 'doubt'
 >
 
 const SUBSCRIBE_MS_MAX = 2_000
@@ -32,7 +32,8 @@ export function createReach (engine: Engine): Reach {
     onEpoch: listener => engine.onEpoch(listener),
     partitionOf: (tenant, id) => engine.partitionOf(tenant, id),
     ping: () => engine.ping(),
-    hearing: () => engine.hearing()
+    hearing: () => engine.hearing(),
+    doubt: () => engine.doubt()
   }
 }
 

@@ -38,7 +38,7 @@ const RETRY_MS_MAX = 5_000
 const PATIENCE_MS = 60_000
 
 export interface RoomOptions {
-  engine: Pick<Reach, 'subscribe' | 'readJob' | 'hearing'>
+  engine: Pick<Reach, 'subscribe' | 'readJob' | 'hearing' | 'doubt'>
   /** Bounds what all rooms keep of their last read. */
   shelf: Shelf
   tally: Tally
@@ -175,6 +175,7 @@ export function createRoom (options: RoomOptions): Room {
     }
     if (message.epoch === epoch && message.job.rev <= rev) return []
     if (message.epoch !== epoch || message.seq_from !== seq + 1) {
+      if (message.epoch < epoch) engine.doubt() // a primary that is none any more may be speaking
       void recheck()
       return []
     }

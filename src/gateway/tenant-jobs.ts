@@ -25,6 +25,8 @@ export interface TenantJobsOptions {
   send: (job: StoredJob, registration: Registration) => void
   /** A state could not be kept until it could be sent. */
   onLost: () => void
+  /** A job that was looked at has left Redis. */
+  onGone: (id: string, epoch: number) => void
 }
 
 export interface TenantJobs {
@@ -38,6 +40,8 @@ export interface TenantJobs {
   isAhead: (job: StoredJob) => boolean
   /** What a list brought. @param told everybody gets this state now, by a snapshot */
   listed: (job: StoredJob, registration: Registration, told: boolean) => void
+  /** Changes may have been missed: reads what is not known to have ended and stands in no list that all have, and tells what has moved. */
+  review: (listed: ReadonlySet<string>) => void
   /** Sends what is held back. */
   flush: () => void
   close: () => void
@@ -55,7 +59,7 @@ interface Entry {
 }
 
 export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
-  const { engine, tenant_id: tenant, progress_interval_ms: interval, send, onLost } = options
+  const { engine, tenant_id: tenant, progress_interval_ms: interval, send, onLost, onGone } = options
   /** The one that changed longest ago comes first. */
   const entries = new Map<string, Entry>()
   const held = new Set<string>()
@@ -148,7 +152,8 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
     while (!closed && reading.size < READS_AT_ONCE && retry === undefined) {
       const id = nextLacking()
       if (id === undefined) return
-      const asked = entries.get(id)?.waiting.at(-1)?.registered_epoch ?? 0
+      const entry = entries.get(id)
+      const asked = (entry?.waiting.at(-1) ?? entry?.job)?.registered_epoch ?? entry?.registration?.epoch ?? 0
       lacking.delete(id)
       urgent.delete(id)
       reading.add(id)
@@ -171,10 +176,11 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
     return undefined
   }
 
-  /** @param asked the newest run that waited when the read began: what it did not find of it has left Redis */
+  /** @param asked the newest run that was known or waited when the read began: what it did not find of it has left Redis */
   function take (id: string, read: JobRead | null, asked: number): void {
     const entry = entries.get(id)
     if (closed || entry === undefined) return
+    const reviewed = entry.waiting.length === 0
     const run = read?.job.registered_epoch
     if (read !== null) entry.registration = { epoch: read.job.registered_epoch, value: read.registration }
     lacking.delete(id)
@@ -182,26 +188,34 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
     for (const job of entry.waiting.splice(0)) {
       if (job.registered_epoch === run || job.registered_epoch > asked) deliver(entry, job)
     }
+    if (!reviewed) return
+    if (read !== null) changed(read.job)
+    else if ((entry.job?.registered_epoch ?? 0) <= asked) {
+      forget(id)
+      onGone(id, entry.job?.epoch ?? entry.registration?.epoch ?? asked)
+    }
+  }
+
+  function changed (job: StoredJob): boolean {
+    const before = entries.get(job.id)?.job ?? null
+    if (before !== null && !isNewer(job, before)) return false
+    const entry = touch(job.id)
+    entry.job = job
+    const urgent = before === null || before.epoch !== job.epoch || before.state !== job.state || isTerminal(job.state)
+    if (urgent || performance.now() >= entry.sent_at + interval) {
+      entry.held = false
+      held.delete(job.id)
+      deliver(entry, job)
+    } else {
+      entry.held = true
+      held.add(job.id)
+      armFlush()
+    }
+    return true
   }
 
   return {
-    changed (job) {
-      const before = entries.get(job.id)?.job ?? null
-      if (before !== null && !isNewer(job, before)) return false
-      const entry = touch(job.id)
-      entry.job = job
-      const urgent = before === null || before.epoch !== job.epoch || before.state !== job.state || isTerminal(job.state)
-      if (urgent || performance.now() >= entry.sent_at + interval) {
-        entry.held = false
-        held.delete(job.id)
-        deliver(entry, job)
-      } else {
-        entry.held = true
-        held.add(job.id)
-        armFlush()
-      }
-      return true
-    },
+    changed,
     removed (id, epoch) {
       const known = entries.get(id)?.job ?? null
       if (known !== null && known.epoch > epoch) return false
@@ -226,6 +240,10 @@ export function createTenantJobs (options: TenantJobsOptions): TenantJobs {
       } else {
         for (const one of waiting) deliver(entry, one)
       }
+    },
+    review (listed) {
+      for (const [id, { job }] of entries) if (!listed.has(id) && (job === null || !isTerminal(job.state))) lacking.add(id)
+      readLacking()
     },
     flush () {
       for (const id of held) sendHeld(id, entries.get(id) as Entry)

@@ -78,7 +78,8 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
     tenant_id: tenant,
     progress_interval_ms: interval,
     send: (job, registration) => broadcast(changedText(job, registration)),
-    onLost: () => { lost ??= setTimeout(() => { lost = undefined; void recheck() }, LISTS_MS_MIN) }
+    onLost: () => { lost ??= setTimeout(() => { lost = undefined; void recheck() }, LISTS_MS_MIN) },
+    onGone: (id, epoch) => broadcast(removedText(id, epoch))
   })
   let reading: Read | null = null
   let retry: NodeJS.Timeout | undefined
@@ -133,9 +134,11 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
     const shown = newest(read, page, read.reset || live.size === 0)
     const now = Date.now()
     const views = shown.map(({ job, registration }) => jobView(job, registration, now))
-    const besides = changedBesides(read, new Set(shown.map(({ job }) => job.id)))
+    const listed = new Set(shown.map(({ job }) => job.id))
+    const besides = changedBesides(read, listed)
     if (read.reset && live.size > 0) for (const message of [snapshotText(views, now, true), ...besides]) broadcast(message)
     if (read.joiners.size > 0) admit(read.joiners, again => [snapshotText(views, now, again), ...besides])
+    if (read.reset) jobs.review(listed)
     read.done()
     closeIfEmpty()
   }

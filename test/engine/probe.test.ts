@@ -7,11 +7,11 @@ import { until } from '../support/wait.ts'
 
 type Answer = 'echo' | 'silence' | 'refused'
 
-function setUp (answers: Record<string, Answer>) {
+function setUp (answers: Record<string, Answer>, intervalMs = 5) {
   const deaf: string[][] = []
   const texts: string[] = []
   const probe: Probe = createProbe({
-    interval_ms: 5,
+    interval_ms: intervalMs,
     echo_ms: 30,
     targets: () => Object.keys(answers),
     async publish (channel, text) {
@@ -48,6 +48,23 @@ t.test('one silent channel of several: deaf, until its echo comes again', async 
   t.same(deaf[0], ['b'])
   answers['b'] = 'echo'
   await until(() => probe.hearing())
+})
+
+t.test('in doubt it asks at once, and once', async (t) => {
+  const { probe, texts, answers } = setUp({ a: 'echo' }, 3_600_000)
+  t.teardown(() => probe.stop())
+  await probe.start()
+  t.equal(texts.length, 1)
+  answers['a'] = 'silence'
+  probe.hurry()
+  probe.hurry()
+  t.equal(texts.length, 2)
+  await until(() => !probe.hearing())
+  probe.hurry()
+  await until(() => texts.length === 3)
+  probe.stop()
+  probe.hurry()
+  t.equal(texts.length, 3)
 })
 
 t.test('a message that Redis did not take proves nothing', async (t) => {

@@ -25,6 +25,8 @@ export function playedEngine () {
     after,
     left: () => left,
     hearing: () => true,
+    doubts: 0,
+    doubt () { this.doubts++ },
     publish: (message: FeedMessage) => listener(message),
     readJob (_tenant: string, _id: string, afterSeq?: number) {
       after.push(afterSeq)

@@ -224,6 +224,28 @@ t.test('a recheck: all get a reset, joiners a snapshot, and what is in neither f
   t.equal(first.heard.length, 5, 'held back, as any progress')
 })
 
+t.test('what a recheck does not list and was not known to have ended is read: its end and its going are told', async t => {
+  const { engine, room, first, list, read } = await liveRoom(page(['ended', 1], ['gone', 1], ['same', 1], ['told', 1], ['only-listed', 1]))
+  const late = watcher()
+  room.join(late)
+  ;(await list(2)).resolve(page(['only-listed', 2]))
+  engine.publish(changed('told', 2, { state: 'completed' }))
+  await settled()
+  first.heard.length = 0
+  const done = room.recheck()
+  ;(await list(3)).resolve(page(['new', 1]))
+  await done
+  t.same(first.heard, ['reset:new1'])
+  for (const n of [1, 2, 3, 4]) {
+    const { id, resolve } = await read(n)
+    resolve(id === 'gone' ? null : id === 'same' ? readOf(id, 1) : readOf(id, 9, { state: 'completed' }))
+  }
+  await until(() => first.heard.length === 4)
+  t.same(first.heard.slice(1).toSorted(), ['-gone', 'ended9:completed', 'only-listed9:completed'])
+  await settled()
+  t.equal(engine.reads.length, 4, 'told had ended before')
+})
+
 t.test('another interruption during a recheck: listed once more', async t => {
   const { room, first, list } = await liveRoom(page(['a', 1]))
   const one = room.recheck()
