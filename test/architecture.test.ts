@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { ERRORS } from '../src/protocol/errors.ts'
 import * as limits from '../src/protocol/limits.ts'
-import { DECAY } from '../src/protocol/metrics.ts'
+import { DECAY } from '../src/protocol/pace.ts'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 const SRC = join(ROOT, 'src')

@@ -2,6 +2,7 @@
 
 import { createClient, type JobView, type TenantView } from '../client/index.ts'
 import { formatPercent } from '../dashboard/format.ts'
+import { createAging } from '../protocol/aged.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 import { isTerminal as isEnded } from '../protocol/states.ts'
 import type { Remote } from './remote.ts'
@@ -18,7 +19,11 @@ export async function watchAll (remote: Remote, { json, isTerminal, signal }: Wa
   const watch = client.watchTenant()
   const screen = !json && isTerminal ? createScreen(process.stdout) : null
   const tell = screen === null ? createTeller(json) : null
-  const draw = (): void => { screen?.draw(drawJobs(watch.getSnapshot(), process.stdout.columns, process.stdout.rows)) }
+  const aged = createAging()
+  const draw = (): void => {
+    const view = watch.getSnapshot()
+    screen?.draw(drawJobs({ ...view, jobs: view.jobs.map(aged) }, process.stdout.columns, process.stdout.rows))
+  }
   const drawing = screen === null ? undefined : setInterval(draw, FRAME_MS)
   try {
     await new Promise<void>((resolve, reject) => {

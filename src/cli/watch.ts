@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util'
 import { createClient, type Client, type JobMessage, type WatchView } from '../client/index.ts'
+import { createAging } from '../protocol/aged.ts'
 import { WAIT_MS_MAX } from '../protocol/limits.ts'
 import type { JobState } from '../protocol/states.ts'
 import { UsageError, tellFault, wholeNumber, type Command } from './command.ts'
@@ -75,7 +76,11 @@ async function watchJob (client: Client, id: string, waitMs: number, { json, isT
   if (json) watch.onMessage(message => { console.log(JSON.stringify(message)) })
   else if (!isTerminal) tellLines(watch.onMessage, watch.getSnapshot)
   const screen = !json && isTerminal ? createScreen(process.stdout) : null
-  const draw = (): void => { screen?.draw(drawJob(id, watch.getSnapshot(), process.stdout.columns)) }
+  const aged = createAging()
+  const draw = (): void => {
+    const view = watch.getSnapshot()
+    screen?.draw(drawJob(id, view.job === null ? view : { ...view, job: aged(view.job) }, process.stdout.columns))
+  }
   const drawing = screen === null ? undefined : setInterval(draw, FRAME_MS)
   try {
     const view = await new Promise<WatchView | null>(resolve => {

@@ -7,8 +7,7 @@ import { formatCount, formatDuration, formatEstimate, formatInstant, formatRate 
 
 export interface Facts {
   element: HTMLElement
-  /** @param age_ms since the metrics were right: an estimate counts down between two messages */
-  update (job: JobView, age_ms: number): void
+  update (job: JobView): void
 }
 
 const COUNTERS = [
@@ -41,14 +40,11 @@ export function createTiles (): Facts {
   const element = h('dl', { class: 'tiles' }, [eta, rate, average, running].map(one => one.element))
   return {
     element,
-    update (job, ageMs) {
-      const ticking = job.state === 'running' || job.state === 'completing'
-      const remaining = job.eta_ms === null ? null : Math.max(0, job.eta_ms - (ticking ? ageMs : 0))
-      eta.set(isTerminal(job.state) ? (job.state === 'completed' ? 'Done' : 'Ended') : formatEstimate(remaining), etaNote(job))
-      rate.set(formatRate(job.throughput_per_min), isTerminal(job.state) ? 'at the end' : 'now')
+    update (job) {
+      eta.set(isTerminal(job.state) ? (job.state === 'completed' ? 'Done' : 'Ended') : formatEstimate(job.eta_ms), etaNote(job))
+      rate.set(formatRate(job.throughput_per_min), isTerminal(job.state) ? 'on average' : 'now')
       average.set(formatDuration(job.average_duration_ms_per_item), job.concurrency === null ? '' : `${job.concurrency} at a time`)
-      const stopped = isTerminal(job.state) || job.state === 'paused' || job.state === 'pending'
-      running.set(formatDuration(job.time_processing_ms + (stopped ? 0 : ageMs)), deadlineNote(job))
+      running.set(formatDuration(job.time_processing_ms), deadlineNote(job))
     }
   }
 }
@@ -57,6 +53,7 @@ function etaNote (job: JobView): string {
   if (isTerminal(job.state)) return job.ended_at === null ? '' : `at ${formatInstant(job.ended_at)}`
   if (job.state === 'paused' || job.state === 'pausing') return 'after a resume'
   if (job.rate_limited) return job.retry_at === null ? 'rate limited' : `rate limited until ${formatInstant(job.retry_at)}`
+  if (job.eta_reason === 'silent' || job.eta_reason === 'stalled') return 'unsure: nothing has been done for a while'
   if (job.eta_ms === null) return job.state === 'pending' ? 'not started' : 'not enough known yet'
   return [intervalOf(job), job.finish_at === null ? '' : `done about ${formatInstant(job.finish_at)}`].filter(text => text !== '').join(' · ')
 }

@@ -1,5 +1,6 @@
 // All jobs of the tenant, newest first, live: found by words, filtered by state. Older ones are read by pages.
 
+import { createAging } from '../protocol/aged.ts'
 import { isTerminal, type JobState } from '../protocol/states.ts'
 import type { JobView } from '../protocol/messages.ts'
 import { HeadwayError, type Client } from '../client/index.ts'
@@ -27,6 +28,8 @@ const FILTERS: readonly { name: string, label: string, has: (state: JobState) =>
 const PAGE_ROWS = 200
 /** More rows only make the page slow; the search finds the others. */
 const ROWS_MAX = 2_000
+/** Times run on between two messages. */
+const TICK_MS = 1000
 
 /** @param refused called when the token is not good (any more) */
 export function createJobList (client: Client, refused: (reason: string) => void): View {
@@ -49,6 +52,7 @@ export function createJobList (client: Client, refused: (reason: string) => void
   ])
   const over = new AbortController()
   const watch = client.watchTenant()
+  const aged = createAging()
   let filter = 0
   let older: JobView[] = []
   let rowsMax = PAGE_ROWS
@@ -98,7 +102,7 @@ export function createJobList (client: Client, refused: (reason: string) => void
     setAttribute(skeleton, 'hidden', loaded || error !== null)
     if (!loaded) return
     const known = new Set(jobs.map(({ id }) => id))
-    const all = [...jobs, ...older.filter(({ id }) => !known.has(id))]
+    const all = [...jobs, ...older.filter(({ id }) => !known.has(id))].map(aged)
     FILTERS.forEach(({ has }, n) => setText(counts[n] as HTMLElement, formatCount(all.filter(({ state }) => has(state)).length)))
     const active = all.filter(({ state }) => state === 'running')
     const rate = active.reduce((sum, job) => sum + (job.throughput_per_min ?? 0), 0)
@@ -140,6 +144,7 @@ export function createJobList (client: Client, refused: (reason: string) => void
   }
 
   watch.subscribe(plan)
+  const ticker = setInterval(plan, TICK_MS)
   plan()
   void loadOlder()
   return {
@@ -147,6 +152,7 @@ export function createJobList (client: Client, refused: (reason: string) => void
     title: 'Jobs',
     stop () {
       over.abort()
+      clearInterval(ticker)
       cancelAnimationFrame(frame)
       watch.close()
       showConnection('off')

@@ -2,8 +2,8 @@
 
 import type { Client, JobMessage, Page } from '../client/index.ts'
 import { HeadwayError, type ErrorCode } from '../client/index.ts'
+import { createAging } from '../protocol/aged.ts'
 import type { JobView } from '../protocol/messages.ts'
-import { isTerminal } from '../protocol/states.ts'
 import { createAnnouncer } from './announcer.ts'
 import { createControls } from './controls.ts'
 import { h, setAttribute, setText } from './dom.ts'
@@ -44,6 +44,7 @@ export function createJobPage ({ job_id: jobId, client, refused }: JobPageOption
   const announcer = createAnnouncer(now)
   const about = h('p', { class: 'about' })
   const watch = client.watch(jobId)
+  const aged = createAging(now)
   const throughput = createThroughput()
   const timeline = createTimeline()
   const items = createItemsCard(client, watch)
@@ -61,7 +62,6 @@ export function createJobPage ({ job_id: jobId, client, refused }: JobPageOption
   ])
   const element = h('div', { class: 'page' }, [h('nav', {}, [h('a', { href: '#/', class: 'back' }, ['← All jobs'])]), loading, skeleton, article])
 
-  let heardAt = now()
   let forced = false
   let frame = 0
   let told = ''
@@ -79,9 +79,10 @@ export function createJobPage ({ job_id: jobId, client, refused }: JobPageOption
     setAttribute(loading, 'hidden', true)
     skeleton.remove()
     setAttribute(article, 'hidden', null)
-    showJob(view.job)
-    controls.update(view.job, forced)
-    throughput.update(view.job, serverMs + now() - clockAt)
+    const job = aged(view.job)
+    showJob(job)
+    controls.update(job, forced)
+    throughput.update(job, serverMs + now() - clockAt)
     timeline.update(view.job)
     items.update(view.job, view.items, view.items_seen)
     announcer.update(view.job)
@@ -93,8 +94,7 @@ export function createJobPage ({ job_id: jobId, client, refused }: JobPageOption
     status.update(job)
     setText(percent, formatPercent(job.percent_complete))
     bar.update(job, job.state === 'running')
-    const ageMs = isTerminal(job.state) ? 0 : now() - heardAt
-    for (const facts of [counters, tiles]) facts.update(job, ageMs)
+    for (const facts of [counters, tiles]) facts.update(job)
     const key = `${job.id} ${job.created_at} ${job.reason}`
     if (key === told) return
     told = key
@@ -143,7 +143,6 @@ export function createJobPage ({ job_id: jobId, client, refused }: JobPageOption
     timeline.add(message)
     serverMs = Date.parse(message.ts)
     clockAt = now()
-    if (message.type === 'job.snapshot' || message.type === 'job.progress') heardAt = clockAt
   })
   watch.on('job.snapshot', () => { void recall() })
   watch.on('job.state_changed', ({ data }) => { forced = data.forced })

@@ -3,6 +3,7 @@
 
 import { EMPTY_VIEW, HeadwayError } from '../client/index.ts'
 import type { Client, JobWatch, WatchView } from '../client/index.ts'
+import { createAging } from '../protocol/aged.ts'
 import type { ControlAction } from '../protocol/states.ts'
 import { createParts } from './parts.ts'
 import { STYLE } from './style.ts'
@@ -23,6 +24,8 @@ export interface HeadwayProgressElement extends HTMLElement {
   readonly view: WatchView
 }
 
+/** Times run on between two messages. */
+const TICK_MS = 1000
 const ATTRIBUTES = ['job', 'label', 'controls', 'wait-ms']
 
 /**
@@ -42,7 +45,9 @@ export function defineHeadwayProgress (client: Client, options: HeadwayProgressO
     static observedAttributes = ATTRIBUTES
     #client = client
     #watch: JobWatch | null = null
+    #aged = createAging()
     #frame = 0
+    #ticker: ReturnType<typeof setInterval> | undefined
     #shown: WatchView = EMPTY_VIEW
     #parts = createParts(texts, action => { void this.#control(action) })
 
@@ -80,6 +85,7 @@ export function defineHeadwayProgress (client: Client, options: HeadwayProgressO
         this.#watch = this.#client.watch(job, waitMs > 0 ? { wait_ms: waitMs } : {})
         this.#watch.subscribe(() => this.#plan())
         this.#shown = this.#watch.getSnapshot()
+        this.#ticker = setInterval(() => this.#draw(), TICK_MS)
       }
       this.#draw()
     }
@@ -87,6 +93,7 @@ export function defineHeadwayProgress (client: Client, options: HeadwayProgressO
     #end (): void {
       cancelAnimationFrame(this.#frame)
       this.#frame = 0
+      clearInterval(this.#ticker)
       this.#watch?.close()
       this.#watch = null
     }
@@ -109,7 +116,9 @@ export function defineHeadwayProgress (client: Client, options: HeadwayProgressO
 
     #draw (): void {
       const lang = this.closest('[lang]')?.getAttribute('lang') || undefined
-      this.#parts.draw(this.#shown, { label: this.getAttribute('label'), controls: this.hasAttribute('controls'), lang })
+      const { job } = this.#shown
+      const now = job === null ? this.#shown : { ...this.#shown, job: this.#aged(job) }
+      this.#parts.draw(now, { label: this.getAttribute('label'), controls: this.hasAttribute('controls'), lang })
     }
 
     async #control (action: ControlAction): Promise<void> {

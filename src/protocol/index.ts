@@ -1,5 +1,6 @@
 // The words that all parts share, for applications that name them themselves: states, messages, cursors, errors, limits.
 
+export { agedJob, createAging } from './aged.ts'
 export { formatCursor, parseCursor } from './cursor.ts'
 export type { Cursor } from './cursor.ts'
 export { CLOSE_CODES, ERRORS, HeadwayError } from './errors.ts'

@@ -18,6 +18,7 @@ export interface JobMetrics {
   time_to_start_ms: number | null
   time_processing_ms: number
   average_duration_ms_per_item: number | null
+  /** Falls while nothing is settled; 0 while nobody works; of the whole run when the job has ended. Null when nothing is known. */
   throughput_per_min: number | null
   /** Null when nothing is known, 0 when nothing remains. */
   eta_ms: number | null
@@ -25,7 +26,7 @@ export interface JobMetrics {
   eta_high_ms: number | null
   /** 0–1; 0 when nothing is known. */
   eta_confidence: number
-  /** Why eta_ms is what it is: estimated, no_samples, nothing_remains, paused, rate_limited. */
+  /** Why eta_ms is what it is: estimated, silent (nothing settled for long), stalled, no_samples, nothing_remains, paused, rate_limited. */
   eta_reason: string
   finish_at: string | null
   rate_limited: boolean

@@ -1,13 +1,11 @@
 // Every metric of a job (contract §5) as one pure function of its stored fields and now: H13, the same numbers in every
-// process. The estimate is plain: the decayed mean interval between two settled items, times the items that remain.
+// process. The estimate is plain: the decayed mean interval between two settled items (pace.ts), times the items that remain.
 
 import type { Counters, StoredJob } from './job.ts'
 import type { JobMetrics } from './messages.ts'
+import { averageDuration, averageInterval, DECAY, expectedInterval, rangeAround, slowedInterval, unexplained } from './pace.ts'
 import { isTerminal } from './states.ts'
 import { formatTimestamp } from './timestamp.ts'
-
-/** What each further sample leaves to the older ones. Lua's pace.lua has the same number. */
-export const DECAY = 0.95
 
 export interface EffectiveCounters extends Counters {
   items_total: number
@@ -19,7 +17,6 @@ export interface EffectiveCounters extends Counters {
 export function jobMetrics (job: StoredJob, nowMs: number): JobMetrics {
   const counters = effectiveCounters(job)
   const processingMs = processingTime(job, nowMs)
-  const interval = averageInterval(job)
   const eta = estimate(job, counters, processingMs)
   // Conditions end with the job; its stored fields keep what stood last.
   const ended = isTerminal(job.state)
@@ -36,8 +33,8 @@ export function jobMetrics (job: StoredJob, nowMs: number): JobMetrics {
     ...percents(job, counters),
     time_to_start_ms: job.started_at === null ? null : Math.max(0, job.started_at - job.created_at),
     time_processing_ms: processingMs,
-    average_duration_ms_per_item: rounded(averageDuration(job)),
-    throughput_per_min: rounded(interval === null ? null : 60_000 / interval),
+    average_duration_ms_per_item: rounded(averageDuration(job.pace)),
+    throughput_per_min: rounded(throughput(job, counters, processingMs)),
     ...eta,
     finish_at: advances ? formatTimestamp(nowMs + eta.eta_ms!) : null,
     rate_limited: limited,
@@ -73,16 +70,26 @@ export function processingTime (job: StoredJob, nowMs: number): number {
   return job.proc_ms + (job.proc_since === null ? 0 : Math.max(0, nowMs - job.gap_ms - job.proc_since))
 }
 
-/** Decayed average duration of the last attempts, ms; null without samples. */
-export function averageDuration (job: StoredJob): number | null {
-  const { samples, sum } = job.pace
-  return samples === 0 ? null : sum * (1 - DECAY) / (1 - DECAY ** samples)
+/** How much longer nothing has been settled than the means explain, ms of processing time. */
+function lateness ({ pace }: StoredJob, processingMs: number): number {
+  return pace.at === null ? 0 : unexplained(processingMs - pace.at, averageInterval(pace), averageDuration(pace))
 }
 
-/** Decayed average processing time between two settled items, ms; null when unknown, or when all settled at once. */
-export function averageInterval (job: StoredJob): number | null {
-  const { mean, weight } = job.pace
-  return weight > 0 && mean > 0 ? mean / weight : null
+/** Items settled since the registration: what was given there is not the work of this run. */
+function settledHere ({ initial }: StoredJob, { completed, failed, skipped }: EffectiveCounters): number {
+  return completed + failed + skipped - initial.completed - initial.failed - initial.skipped
+}
+
+/** Items a minute: now; 0 while nobody works; over all its processing time when the job has ended. Null when unknown. */
+function throughput (job: StoredJob, counters: EffectiveCounters, processingMs: number): number | null {
+  if (isTerminal(job.state)) {
+    const settled = settledHere(job, counters)
+    return settled > 0 && processingMs > 0 ? settled * 60_000 / processingMs : null
+  }
+  const interval = averageInterval(job.pace)
+  if (interval === null) return null
+  if (job.proc_since === null || job.stalled) return 0
+  return 60_000 / slowedInterval(interval, lateness(job, processingMs), job.pace.weight)
 }
 
 function effective (job: StoredJob, name: keyof Counters): number {
@@ -109,10 +116,7 @@ type Estimate = Pick<JobMetrics, 'eta_ms' | 'eta_low_ms' | 'eta_high_ms' | 'eta_
 const NOTHING_REMAINS: Estimate = { eta_ms: 0, eta_low_ms: 0, eta_high_ms: 0, eta_confidence: 1, eta_reason: 'nothing_remains' }
 const UNKNOWN: Estimate = { eta_ms: null, eta_low_ms: null, eta_high_ms: null, eta_confidence: 0, eta_reason: 'no_samples' }
 
-/**
- * In processing time, so a paused job's estimate is what would remain after a resume. While something remains it is at
- * least 1 ms: 0 says that nothing does.
- */
+/** In processing time, so a paused job's estimate is what would remain after a resume. */
 function estimate (job: StoredJob, counters: EffectiveCounters, processingMs: number): Estimate {
   const remaining = counters.pending
   if (isTerminal(job.state)) return NOTHING_REMAINS
@@ -120,29 +124,26 @@ function estimate (job: StoredJob, counters: EffectiveCounters, processingMs: nu
     // Of what was declared; was it everything? Not while there is no total at all, or items are open.
     return counters.items_total === 0 || counters.processing + job.counted.pending > 0 ? UNKNOWN : NOTHING_REMAINS
   }
-  const interval = averageInterval(job)
-  const duration = averageDuration(job)
+  const interval = averageInterval(job.pace)
+  const duration = averageDuration(job.pace)
+  const late = lateness(job, processingMs)
   if (interval !== null) {
-    const next = Math.max(0, interval - (processingMs - (job.pace.at ?? 0)))
-    return band(job, next + (remaining - 1) * interval, job.pace.weight)
+    const { at, weight } = job.pace
+    const expected = expectedInterval(interval, slowedInterval(interval, late, weight), processingMs, settledHere(job, counters))
+    const next = Math.max(0, interval - (processingMs - (at ?? 0))) + expected - interval
+    return { ...rangeAround(next + (remaining - 1) * expected, weight * interval / expected), eta_reason: reasonOf(job, late) }
   }
   if (duration !== null) {
-    return band(job, remaining * duration / Math.max(1, counters.processing), (1 - DECAY ** job.pace.samples) / 2)
+    const confidence = (1 - DECAY ** job.pace.samples) / 2
+    return { ...rangeAround(remaining * duration / Math.max(1, counters.processing), confidence), eta_reason: reasonOf(job, late) }
   }
   return UNKNOWN
 }
 
-/** Confidence is the share of the mean that samples have filled; the band goes from ±100 % without it to ±20 % with all of it. */
-function band (job: StoredJob, etaMs: number, confidence: number): Estimate {
-  const spread = 1 - 0.8 * confidence
-  const eta = Math.max(1, Math.round(etaMs))
-  return {
-    eta_ms: eta,
-    eta_low_ms: Math.floor(eta * (1 - spread)),
-    eta_high_ms: Math.ceil(eta * (1 + spread)),
-    eta_confidence: Math.round(confidence * 100) / 100,
-    eta_reason: job.state === 'paused' ? 'paused' : job.rate_limited ? 'rate_limited' : 'estimated'
-  }
+function reasonOf (job: StoredJob, late: number): string {
+  if (job.state === 'paused') return 'paused'
+  if (job.rate_limited) return 'rate_limited'
+  return job.stalled ? 'stalled' : late > 0 ? 'silent' : 'estimated'
 }
 
 /** Two decimals. */

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { createEngine } from '../../src/engine/engine.ts'
-import { averageDuration } from '../../src/protocol/metrics.ts'
+import { averageDuration } from '../../src/protocol/pace.ts'
 import { randomPrefix, startTopology } from '../support/topology.ts'
 
 const topology = await startTopology('single')
@@ -32,7 +32,7 @@ t.test('the last 100 samples, in calls of every size', async (t) => {
     const sum = kept.reduceRight((total, ms, at) => total + ms * DECAY ** (kept.length - 1 - at), 0)
     t.equal(job?.pace.samples, kept.length, `${durations.length} in all`)
     t.ok(Math.abs((job?.pace.sum ?? 0) / sum - 1) < 1e-6, `the sum after ${durations.length}: ${job?.pace.sum} for ${sum}`)
-    t.ok(Math.abs((job === undefined ? 0 : averageDuration(job) ?? 0) / (sum * (1 - DECAY) / (1 - DECAY ** kept.length)) - 1) < 1e-6)
+    t.ok(Math.abs((job === undefined ? 0 : averageDuration(job.pace) ?? 0) / (sum * (1 - DECAY) / (1 - DECAY ** kept.length)) - 1) < 1e-6)
     const stored = (await engine.connections.command.hget(engine.keys.job('acme', 'a').key, 's'))?.split(',').map(Number)
     t.same(stored, kept)
   }

@@ -116,6 +116,60 @@ t.test('eta: interval times what remains, less the time already waited', async (
   t.match(jobMetrics({ ...job, rate_limited: true }, T0), { eta_reason: 'rate_limited' })
 })
 
+t.test('a job that has gone quiet slows down, and does not stop slowing down', async (t) => {
+  const fast = { samples: 0, sum: 0, mean: 0.0746, weight: 1, at: 5_000 } // 804,289 a minute
+  const job = sampleJob({ items_total: 4_000, counted: counted({ completed: 3_000 }), proc_since: T0, pace: fast })
+  const after = (ms: number) => jobMetrics(job, T0 + 5_000 + ms)
+  t.match(after(0), { throughput_per_min: 804_289.54, eta_reason: 'estimated', eta_confidence: 1 })
+  t.match(after(60_000), { throughput_per_min: 804_289.54, eta_reason: 'estimated' }, 'a minute: a worker may report in batches')
+  t.equal(after(120_000).throughput_per_min, 20)
+  t.equal(after(3_600_000).throughput_per_min, 0.34)
+  t.match(after(120_000), { eta_ms: 41_667, eta_reason: 'silent', eta_confidence: 0 }, 'as slowly as the whole run, the silence in it')
+  t.ok(after(3_600_000).eta_ms! > after(120_000).eta_ms!)
+  const last = { ...job, items_total: 3_001 }
+  t.ok(jobMetrics(last, T0 + 3_600_000).eta_ms! > 1_000, 'the last one is not expected at once for ever')
+})
+
+t.test('a silence that the means explain changes nothing', async (t) => {
+  const slow = { samples: 10, sum: 10 * 300_000 * 0.8, mean: 40_000, weight: 1, at: 600_000 } // an item each 40 s, of some minutes each
+  const job = sampleJob({ items_total: 100, counted: counted({ completed: 15, processing: 8 }), proc_since: T0, pace: slow })
+  t.match(jobMetrics(job, T0 + 600_000 + 5 * 40_000), { throughput_per_min: 1.5, eta_reason: 'estimated' })
+  t.match(jobMetrics({ ...job, pace: { ...slow, samples: 0, sum: 0 } }, T0 + 600_000 + 5 * 40_000 + 1_000), { eta_reason: 'silent' })
+  t.match(jobMetrics(job, T0 + 600_000 + 5 * 40_000 + 1_000), { eta_reason: 'estimated' }, 'items take longer than that')
+})
+
+t.test('rate and estimate in a silence: without a jump, the rate only falls, the estimate only grows', async () => {
+  fc.assert(fc.property(
+    fc.double({ min: 0.01, max: 1e6, noNaN: true }), fc.double({ min: 0.05, max: 1, noNaN: true }), fc.nat(99),
+    fc.integer({ min: 0, max: 1e8 }), fc.integer({ min: 0, max: 1e6 }),
+    (interval, weight, completed, silence, more) => {
+      const at = 1e6
+      const pace = { samples: 0, sum: 0, mean: interval * weight, weight, at }
+      const job = sampleJob({ counted: counted({ completed }), proc_since: T0, pace })
+      const { throughput_per_min: before, eta_ms: eta } = jobMetrics(job, T0 + at + silence)
+      const { throughput_per_min: then, eta_ms: later } = jobMetrics(job, T0 + at + silence + more)
+      const next = Math.ceil(Math.max(0, interval - silence)) + 1 // what the next item has been waited for
+      const closely = jobMetrics(job, T0 + at + silence + 1)
+      return then! <= before! && then! >= 0 && later! >= eta! - next && closely.throughput_per_min! >= before! * 0.5 - 0.01
+    }))
+  const quiet = sampleJob({ proc_since: T0, pace: { samples: 0, sum: 0, mean: 1, weight: 1, at: 0 } })
+  fc.assert(fc.property(fc.integer({ min: 120_000, max: 1e9 }), ms =>
+    jobMetrics(quiet, T0 + ms).throughput_per_min! <= 20 * 60_000 / (ms - 60_000) + 0.01))
+})
+
+t.test('nobody works: no throughput; and of an ended job that of the whole run', async (t) => {
+  const job = sampleJob({ counted: counted({ completed: 30, failed: 10, skipped: 5, canceled: 3 }), proc_since: T0, pace: known })
+  t.equal(jobMetrics(job, T0 + 10_400).throughput_per_min, 60)
+  t.match(jobMetrics({ ...job, stalled: true }, T0 + 10_400), { throughput_per_min: 0, eta_reason: 'stalled' })
+  t.match(jobMetrics({ ...job, state: 'paused', proc_ms: 10_400, proc_since: null }, T0 + 99_000), { throughput_per_min: 0, eta_reason: 'paused' })
+  t.equal(jobMetrics({ ...sampleJob(), proc_since: null, state: 'paused' }, T0).throughput_per_min, null, 'nothing is known')
+  const initial = { completed: 5, failed: 0, skipped: 0, canceled: 0 }
+  const ended = { ...job, state: 'completed' as const, proc_ms: 90_000, proc_since: null, initial }
+  t.equal(jobMetrics(ended, T0 + 1e9).throughput_per_min, 30, 'what was given at registration was not settled in it')
+  t.equal(jobMetrics({ ...ended, proc_ms: 0 }, T0).throughput_per_min, null)
+  t.equal(jobMetrics(sampleJob({ state: 'failed', proc_ms: 9_000, proc_since: null }), T0).throughput_per_min, null)
+})
+
 t.test('eta from durations alone, and from nothing', async (t) => {
   const job = sampleJob({
     items_total: 10, counted: counted({ completed: 4, processing: 2 }), pace: { samples: 1, sum: 500, mean: 0, weight: 0, at: null }
