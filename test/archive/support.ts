@@ -23,6 +23,8 @@ export interface House {
 export interface Archiving extends Running {
   /** Writes what has happened so far to the database, for as long as the test runs; ended jobs leave Redis then. */
   persist (): Promise<void>
+  /** Nothing is written any more, and nobody but gateways asks the database. */
+  rest (): Promise<void>
   /** Resolves when Redis does not have the job any more. */
   gone (id: string, tenant?: string): Promise<void>
   get (path: string, token: string): Promise<Reply>
@@ -53,6 +55,7 @@ export async function startHouse (t: Test): Promise<House> {
       return {
         ...running,
         persist: () => persister.start(),
+        rest: () => persister.stop(),
         gone: async (id, tenant = 'acme') => {
           await until(async () => await running.engine.readJob(tenant, id) === null, { what: `${tenant}/${id} leaves Redis` })
         },
