@@ -1,11 +1,12 @@
 // The manifests of k8s/: valid, under Headway's rules, and in agreement with the code, as they stand and as overlays render.
 
 import { readFileSync } from 'node:fs'
+import { BlockList } from 'node:net'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import t from 'tap'
 import { settings } from '../../src/config/schema.ts'
-import { kustomizations, nameOf, OVERLAYS, podOf, rendered, ROOT, sourceManifests, type Found, type Manifest } from './manifests.ts'
+import { kustomizations, nameOf, OVERLAYS, podOf, rendered, renderedWith, ROOT, sourceManifests, type Found, type Manifest } from './manifests.ts'
 import { drainFaults, policyFaults } from './policy-check.ts'
 import { schemaFaults } from './schema-check.ts'
 
@@ -156,6 +157,53 @@ t.test('the network is closed but for what is said, and the internal port is not
   for (const { from, manifest } of kustomizations().filter(one => /k8s\/overlays\/(dev|production)/.test(one.from))) {
     t.ok(manifest.components.includes('../../components/network-policies'), from)
   }
+})
+
+t.test('what may go to any address may go to any of both families, and to no metadata service of a cloud', async t => {
+  const rules = sources.filter(({ manifest }) => manifest.kind === 'NetworkPolicy').flatMap(({ manifest }): Manifest[] => manifest.spec.egress ?? [])
+  const blocks = rules.map((rule): Manifest[] => rule.to.flatMap((peer: Manifest) => peer.ipBlock ?? [])).filter(found => found.length > 0)
+  t.ok(blocks.length >= 3, 'the rules were found')
+  for (const found of blocks) {
+    t.same(found, [
+      { cidr: '0.0.0.0/0', except: ['169.254.0.0/16'] }, { cidr: '::/0', except: ['fe80::/10', 'fd00:ec2::/32', 'fd20:ce::/32'] }
+    ])
+    const denied = new BlockList()
+    for (const { except } of found) {
+      for (const range of except) denied.addSubnet(range.split('/')[0], Number(range.split('/')[1]), range.includes(':') ? 'ipv6' : 'ipv4')
+    }
+    t.ok(denied.check('169.254.169.254') && denied.check('fd00:ec2::254', 'ipv6') && denied.check('fd20:ce::254', 'ipv6'))
+    t.notOk(denied.check('10.0.0.1') || denied.check('2001:db8::1', 'ipv6') || denied.check('fd00:1234::1', 'ipv6'))
+  }
+})
+
+t.test('traces: the way to the collector is open for who has spans, where the setting points', async t => {
+  const component = kustomizations().find(({ from }) => from === 'k8s/components/tracing/kustomization.yaml')?.manifest
+  const [name = '', endpoint = ''] = component.configMapGenerator[0].literals[0].split(/=(.*)/s)
+  t.equal(name, 'OTEL_EXPORTER_OTLP_ENDPOINT')
+  const { hostname, port } = new URL(endpoint)
+  const { podSelector, egress: [{ to: [peer], ports }] } = copyOf('NetworkPolicy', 'headway-tracing').spec
+  t.same(podSelector.matchExpressions[0].values, ['headway-gateway', 'headway-persister'])
+  t.same(ports, [{ protocol: 'TCP', port: Number(port) }])
+  t.equal(peer.namespaceSelector.matchLabels['kubernetes.io/metadata.name'], hostname.split('.')[1])
+  const found = renderedWith('production', ['tracing'], t.testdir({}))
+  if (found === null) return
+  for (const one of found) t.same(await schemaFaults(one.manifest), [], nameOf(one))
+  const map = found.find(({ manifest }) => manifest.kind === 'ConfigMap' && manifest.data.HEADWAY_SOCKETS_MAX !== undefined)?.manifest
+  t.equal(map.data[name], endpoint, 'beside the settings of the base')
+  t.match(podOf(found.find(one => one.manifest.metadata.name === 'headway-persister' && one.manifest.kind === 'Deployment')?.manifest).containers[0].envFrom,
+    [{ configMapRef: { name: map.metadata.name } }])
+})
+
+t.test('both families: every Service wants them, and what listens does so on both', async t => {
+  const found = renderedWith('production', ['dual-stack'], t.testdir({}))
+  const component = kustomizations().find(({ from }) => from === 'k8s/components/dual-stack/kustomization.yaml')?.manifest
+  const listens = Object.fromEntries(component.configMapGenerator[0].literals.map((line: string) => line.split('=')))
+  t.same(listens, { WEBSOCKET_HOST: '::', HEADWAY_INTERNAL_HOST: '::' })
+  if (found === null) return
+  const services = found.filter(({ manifest }) => manifest.kind === 'Service')
+  t.ok(services.length >= 2)
+  for (const { manifest } of services) t.equal(manifest.spec.ipFamilyPolicy, 'PreferDualStack', manifest.metadata.name)
+  for (const one of found) t.same(await schemaFaults(one.manifest), [], nameOf(one))
 })
 
 t.test('a Redis of its own is reached by name: an address block need not hold pods', async t => {

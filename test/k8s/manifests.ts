@@ -1,10 +1,10 @@
 // The manifests as objects: every document of every file, and the overlays as `kubectl kustomize` renders them, where it is installed.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parse, parseAllDocuments } from 'yaml'
+import { parse, parseAllDocuments, stringify } from 'yaml'
 import { findProgram } from '../../src/demo/system-programs.ts'
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -27,10 +27,26 @@ export function kustomizations (): Found[] {
 
 /** What the cluster would get; null where kubectl is not installed. @throws Error with kustomize's own words */
 export function rendered (overlay: typeof OVERLAYS[number]): Found[] | null {
+  return built(join(ROOT, 'k8s/overlays', overlay), `overlay ${overlay}`)
+}
+
+/** The same of an overlay with more components, as users add them. @param folder empty */
+export function renderedWith (overlay: typeof OVERLAYS[number], components: readonly string[], folder: string): Found[] | null {
+  const from = (...parts: string[]): string => relative(folder, join(ROOT, 'k8s', ...parts))
+  writeFileSync(join(folder, 'kustomization.yaml'), stringify({
+    apiVersion: 'kustomize.config.k8s.io/v1beta1',
+    kind: 'Kustomization',
+    resources: [from('overlays', overlay)],
+    components: components.map(component => from('components', component))
+  }))
+  return built(folder, `overlay ${overlay} with ${components.join(', ')}`)
+}
+
+function built (folder: string, name: string): Found[] | null {
   if (findProgram(['kubectl']) === null) return null
-  const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', join(ROOT, 'k8s/overlays', overlay)], { encoding: 'utf8' })
+  const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' })
   if (status !== 0) throw new Error(stderr)
-  return documentsOf(`overlay ${overlay}`, stdout)
+  return documentsOf(name, stdout)
 }
 
 export function nameOf ({ from, manifest }: Found): string {
