@@ -86,7 +86,9 @@ export async function runPersister (env: Environment, signal: AbortSignal): Prom
   let persister: Persister | undefined
   let probes: Probes | undefined
   const monitor = createMonitor({
-    log, services: { redis: () => engine.ping(), database: async () => persister === undefined ? null : persister.meters.fault === null }
+    log,
+    build: { role: 'persister', revision: config.revision },
+    services: { redis: () => engine.ping(), database: async () => persister === undefined ? null : persister.meters.fault === null }
   })
   const stopping = new AbortController()
   const stop = once(async () => {

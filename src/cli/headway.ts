@@ -2,7 +2,6 @@
 // The `headway` command: finds the command's file and runs it. Each command is one file, with its own --help.
 // (The flag above bounds the young generation: at Node's own 16 MiB it is 4 KB for each of 10,000 sockets. docs/benchmarks.md)
 
-import { readFileSync } from 'node:fs'
 import type { Command } from './command.ts'
 
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
@@ -29,9 +28,9 @@ async function run (args: readonly string[]): Promise<number> {
     return name === undefined ? 2 : 0
   }
   if (name === '--version' || name === '-v') {
-    // Beside src, dist and in the image alike.
-    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-    console.log(`headway ${version}, node ${process.versions.node}`)
+    const { VERSION } = await import('../monitor/build.ts')
+    const revision = process.env['HEADWAY_REVISION']
+    console.log(`headway ${VERSION}, node ${process.versions.node}${revision ? `, revision ${revision}` : ''}`)
     return 0
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined

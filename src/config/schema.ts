@@ -55,6 +55,10 @@ export const SETTINGS = Type.Object({
     default: 'info', description: 'Least level that is logged.'
   }),
 
+  HEADWAY_REVISION: text('', /^[\w.:/+-]{0,128}$/, 'must be letters, digits or . _ : / + -', {
+    description: 'Revision of the source that this build was made of, told in headway_build_info. The image sets it.'
+  }),
+
   OTEL_EXPORTER_OTLP_ENDPOINT: text('', HTTP_OR_NONE, 'must begin with http:// or https://', {
     description: 'Traces go to this collector (OTLP over HTTP, /v1/traces is added). Empty = no tracing. The SDK\'s other OTEL_ variables apply.'
   }),

@@ -27,6 +27,8 @@ export interface DrainerParams {
   keys: Keys
   drain: Drain
   log: Log
+  /** Told of each call of the reducer. */
+  onDrained: (result: DrainResult) => void
   sweep_interval_ms: number
   /** Of a partition that Redis lost. */
   restore_hold_ms: number
@@ -39,7 +41,7 @@ const PRODUCER_SILENT_MS = 3_600_000
 
 const forgetScript = loadScript('forget_producers.lua')
 
-export function createDrainer ({ connections, keys, drain, log, sweep_interval_ms, restore_hold_ms }: DrainerParams): Drainer {
+export function createDrainer ({ connections, keys, drain, log, onDrained, sweep_interval_ms, restore_hold_ms }: DrainerParams): Drainer {
   const events_max = new Array<number>(keys.partitions).fill(EVENTS_MAX >> 1)
   const running = new Map<number, Promise<void>>()
   const positions = new Map<number, string>()
@@ -56,6 +58,7 @@ export function createDrainer ({ connections, keys, drain, log, sweep_interval_m
       'headway.partition': partition, 'headway.word': word, 'headway.entries': consumed, 'headway.applied': applied, 'headway.redis_us': elapsed_us
     }))
     count(drained, result, Date.now())
+    onDrained(result)
     if (result.word === 'absent') {
       // It was there when this process started.
       if (await createPartition(connections.command, keys, partition, { hold_ms: restore_hold_ms })) {

@@ -77,6 +77,8 @@ export interface Engine extends Reads, Ingest, Feed, Idempotency, Tickets {
   drain (partition: number, options?: DrainOptions): Promise<DrainResult>
   /** What this process's own drains have done so far; a copy. */
   drained (): Drained
+  /** Of each of them, as it ends; before start() too. */
+  onDrained (listener: (result: DrainResult) => void): void
   /** @param options drain: false = never drains by itself, except for submit() */
   start (options?: { drain?: boolean }): Promise<void>
   /** Idempotent. */
@@ -103,6 +105,7 @@ interface Parts {
 export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, log = NO_LOG, probe = {} }: EngineOptions): Engine {
   const connections = connect(redis_url, log)
   const chosen: EngineSettings = { ...DEFAULT_SETTINGS, ...settings }
+  const listeners: ((result: DrainResult) => void)[] = []
   let parts: Parts | undefined
   const started = (): Parts => {
     if (parts === undefined) throw new Error('the engine was not started: call start() first')
@@ -112,7 +115,9 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
   function assemble (keys: Keys): Parts {
     const drain = createDrain({ connections, keys, settings: chosen })
     const restore_hold_ms = chosen.outbox_bytes_max > 0 ? chosen.restore_hold_ms : 0
-    const drainer = createDrainer({ connections, keys, drain, log, sweep_interval_ms: chosen.sweep_interval_ms, restore_hold_ms })
+    const onDrained = (result: DrainResult): void => { for (const listener of listeners) listener(result) }
+    const { sweep_interval_ms } = chosen
+    const drainer = createDrainer({ connections, keys, drain, log, onDrained, sweep_interval_ms, restore_hold_ms })
     return {
       keys,
       drain,
@@ -160,6 +165,7 @@ export function createEngine ({ redis_url, prefix = 'hw', partitions, settings, 
       }
     },
     drained: () => ({ ...(parts?.drainer.drained ?? createDrained()) }),
+    onDrained (listener) { listeners.push(listener) },
     onEpoch: (listener) => started().drainer.onEpoch(listener),
     partitionOf: (tenant, id) => started().keys.job(tenant, id).partition,
     drain: (partition, options) => started().drain(partition, options),

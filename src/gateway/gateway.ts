@@ -53,7 +53,7 @@ export function createGateway ({ engine, config, archive = null, log, traced = f
   const reach = createReach(engine)
   const health = createHealth({ engine: reach })
   const services = { redis: () => reach.ping(), ...(archive === null ? {} : { database: async () => archive.answering() }) }
-  const monitor = createMonitor({ log, services })
+  const monitor = createMonitor({ log, services, build: { role: 'gateway', revision: config.revision } })
   const tally = createTally()
   const hub = createHub({ engine: reach, tally, progress_interval_ms: config.progress_interval_ms })
   const { tenant_messages_per_s: messagesPerS } = config

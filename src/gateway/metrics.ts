@@ -1,6 +1,6 @@
 // A gateway's figures for Prometheus. Labels are words of the protocol, never a job, a tenant or an address: their number is bounded.
 
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Engine } from '../engine/engine.ts'
 import type { Tally } from './tally.ts'
 
@@ -12,12 +12,17 @@ export interface Metrics {
 }
 
 export interface MetricsOptions {
-  engine: Pick<Engine, 'drained' | 'hearing' | 'writes_outbox'>
+  engine: Pick<Engine, 'drained' | 'hearing' | 'onDrained' | 'writes_outbox'>
   tally: Tally
   connections: () => { sockets: number, streams: number }
   rooms: () => { jobs: number, tenants: number }
   ready: () => boolean
 }
+
+/** Seconds of Redis. A call is kept at about 1 ms (engine/drain.ts), and p99 below 3. */
+const CALL_BOUNDS_S = [0.000_25, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25]
+/** A call takes at most 256, and the entry that reaches that as a whole. */
+const BATCH_BOUNDS = [1, 4, 16, 64, 128, 256]
 
 type Samples = () => Iterable<readonly [labels: Record<string, string>, value: number]>
 
@@ -92,6 +97,16 @@ export function createMetrics ({ engine, tally, connections, rooms, ready }: Met
   }), ['effect'])
   counter('timers_fired', 'Due times that fired.', one(() => drained().timers))
   counter('drain_redis_seconds', 'Time of Redis spent in the reducer.', one(() => drained().redis_us / 1e6))
+  const histogram = (name: string, help: string, buckets: number[]): Histogram =>
+    new Histogram({ name: `headway_${name}`, help, buckets, registers: [registry] })
+  const duration = histogram('drain_duration_seconds', 'Time of Redis in a call of the reducer that found something.', CALL_BOUNDS_S)
+  const batch = histogram('drain_batch_events', 'Events that such a call took.', BATCH_BOUNDS)
+  engine.onDrained(({ consumed, timers, elapsed_us: elapsedUs, applied, repeated, ignored, rejected, gaps }) => {
+    // Idle sweeps, some dozens a second, would hide the others.
+    if (consumed + timers === 0) return
+    duration.observe(elapsedUs / 1e6)
+    if (consumed > 0) batch.observe(applied + repeated + ignored + rejected + gaps)
+  })
   counter('epochs', 'New epochs issued here: Redis may have lost writes.', one(() => drained().epochs))
   gauge('partitions_halted', 'Partitions whose events wait, by why.', each('reason', () => Object.entries(drained().halted)), ['reason'])
   gauge('ingest_lag_seconds', 'Age of the newest entry when it was last drained here.', one(() => drained().lag_ms / 1_000))

@@ -1,10 +1,10 @@
 // The description of the HTTP interface, made from the routes themselves, at /openapi.json, and a page that shows it at /docs.
 // A route gives its schemas and the codes of its own; what all have in common is added here.
 
-import { readFileSync } from 'node:fs'
 import swagger, { type SwaggerTransformObject } from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyContextConfig, FastifyInstance, FastifySchema } from 'fastify'
+import { VERSION } from '../monitor/build.ts'
 import { type ErrorCode, ERRORS } from '../protocol/errors.ts'
 import { groupBy } from '../protocol/ponyfills.ts'
 import { problemReply } from '../protocol/schema/replies.ts'
@@ -13,8 +13,6 @@ declare module 'fastify' {
   /** `codes`: refusals of this route, beyond those that its scope and method bring. */
   interface FastifyContextConfig { codes?: readonly ErrorCode[] }
 }
-
-const VERSION = (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
 
 const OF_ALL: readonly ErrorCode[] = ['internal']
 const OF_TOKENS: readonly ErrorCode[] = ['unauthorized', 'token_expired', 'forbidden', 'too_many_requests', 'redis_unavailable']

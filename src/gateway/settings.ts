@@ -3,6 +3,8 @@
 import type { Scope } from './auth.ts'
 
 export interface GatewaySettings {
+  /** Of the source; empty = not told. */
+  revision: string
   websocket_host: string
   /** 0 = any free one; so for the internal port. */
   websocket_port: number

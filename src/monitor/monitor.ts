@@ -3,6 +3,7 @@
 
 import { performance, type EventLoopUtilization } from 'node:perf_hooks'
 import { Gauge, type Registry } from 'prom-client'
+import { registerBuild, type Build } from './build.ts'
 import { createMark, type Mark } from './mark.ts'
 import { createUsage, type Usage } from './usage.ts'
 
@@ -13,6 +14,7 @@ export interface Log {
 
 export interface MonitorParams {
   log: Log
+  build: Build
   /** Name → whether it answers; null = nothing is known. */
   services?: Readonly<Record<string, () => Promise<boolean | null>>>
   usage?: Usage
@@ -57,7 +59,7 @@ const ADVICE: Record<ResourceName, string> = {
   event_loop: 'one thread does nearly all, and it is full: add replicas'
 }
 
-export function createMonitor ({ log, services = {}, usage = createUsage(), interval_ms = INTERVAL_MS }: MonitorParams): Monitor {
+export function createMonitor ({ log, build, services = {}, usage = createUsage(), interval_ms = INTERVAL_MS }: MonitorParams): Monitor {
   const marks: Record<ResourceName, Mark> = {
     memory: createMark(MARKS.memory), cpu: createMark(MARKS.cpu), event_loop: createMark(MARKS.event_loop)
   }
@@ -122,6 +124,7 @@ export function createMonitor ({ log, services = {}, usage = createUsage(), inte
       services: Object.fromEntries([...answers].map(([name, up]) => [name, up === null ? 'unknown' : up ? 'up' : 'away']))
     }),
     register (registry) {
+      registerBuild(registry, build)
       const gauge = (name: string, help: string, label: string, samples: () => [string, number][]): void => {
         registry.registerMetric(new Gauge({
           name: `headway_${name}`, help, labelNames: [label], registers: [], collect () { for (const [key, value] of samples()) this.set({ [label]: key }, value) }

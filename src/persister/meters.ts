@@ -75,7 +75,15 @@ export function createMeters (): Meters {
   let waiting = 0
   gauge('inbound_waiting_rows', 'Rows of apps that were read and not taken yet.', () => waiting)
   gauge('doorbell_up', '1 = the doorbell of the database would be heard; rows are looked for in any case.', () => bell.live ? 1 : 0)
-  gauge('doorbell_renewals', 'Times that the doorbell was found dead, or old, and hung anew.', () => bell.renewals)
+  registry.registerMetric(new Counter({
+    name: 'headway_persister_doorbell_renewals_total',
+    help: 'Times that the doorbell was found dead, or old, and hung anew.',
+    registers: [],
+    collect () {
+      this.reset()
+      this.inc(bell.renewals)
+    }
+  }))
   gauge('sink_up', '1 = the last call of the sink succeeded.', () => fault === null ? 1 : 0)
 
   return {

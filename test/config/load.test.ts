@@ -143,5 +143,5 @@ t.test('help and .env.example list every setting', async t => {
   const help = configHelp()
   for (const { name } of settings()) t.match(help, new RegExp(`\\b${name}\\b`))
   t.equal(readFileSync(new URL('../../.env.example', import.meta.url), 'utf8'), envExample(),
-    'make it again: node -e "import(\'./src/config/help.ts\').then(h => process.stdout.write(h.envExample()))" > .env.example')
+    'make it again: npx node -e "import(\'./src/config/help.ts\').then(h => process.stdout.write(h.envExample()))" > .env.example')
 })

@@ -84,6 +84,8 @@ t.test('the Dockerfile: stages of one small base, not root, signals to node itse
   t.equal(listOf('ENTRYPOINT')[0], 'node', 'no shell stands between')
   t.match(listOf('ENTRYPOINT').join(' '), /--max-semi-space-size=4/)
   t.notOk(steps.some(({ word }) => word === 'ADD'))
+  t.ok(last.some(({ word, text }) => word === 'ARG' && text === 'REVISION=""'), 'the source may be named when it is built')
+  t.ok(last.some(({ word, text }) => word === 'ENV' && /^HEADWAY_REVISION="\$\{REVISION\}"$/.test(text)), 'and is told by what runs')
 })
 
 t.test('what runs needs no package that only development has', async t => {
@@ -106,6 +108,8 @@ t.test('its steps make a folder that serves, is healthy, and ends by SIGTERM', a
   for (const present of ['dist/engine/lua/drain.lua', 'dist/dashboard/index.html', 'deploy/supabase/0001_tables.sql']) t.ok(existsSync(join(app, present)), present)
   const version = spawnSync(process.execPath, [...listOf('ENTRYPOINT').slice(1), '--version'], { cwd: app, encoding: 'utf8' })
   t.match(version, { status: 0, stdout: `headway ${manifest.version}, node ` })
+  t.match(spawnSync(process.execPath, [...listOf('ENTRYPOINT').slice(1), '--version'], { cwd: app, encoding: 'utf8', env: { HEADWAY_REVISION: 'abc1234' } }).stdout,
+    /, revision abc1234\n$/)
   const redis = await startRedis()
   t.teardown(async () => { await redis.stop() })
   const [port = 0, internal = 0] = await freePorts(2)

@@ -1,5 +1,6 @@
 // What a gateway tells Prometheus: the figures move with what happens, under names of its conventions, with bounded labels.
 
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { call, Client, privateRedis, startGateway, tokenOf, WORKER_SCOPES } from './support.ts'
 import { until } from '../support/wait.ts'
@@ -21,7 +22,7 @@ async function figuresOf (internalUrl: string): Promise<Figures> {
 }
 
 t.test('figures move with what happens', async t => {
-  const { url, internal_url: internalUrl } = await startGateway(t, redis)
+  const { url, internal_url: internalUrl } = await startGateway(t, redis, { HEADWAY_REVISION: 'abc1234' })
   const before = await figuresOf(internalUrl)
   t.equal(before.value('headway_ready'), 1)
   t.equal(before.value('headway_hearing'), 1)
@@ -63,6 +64,15 @@ t.test('figures move with what happens', async t => {
   t.ok(figures.value('headway_drain_entries_total') >= 6)
   t.ok(figures.value('headway_drain_events_total{effect="applied"}') >= 6)
   t.ok(figures.value('headway_drain_redis_seconds_total') > 0)
+  const calls = figures.value('headway_drain_duration_seconds_count')
+  t.ok(calls >= 1 && calls < figures.value('headway_drain_calls_total'), 'idle sweeps are not among them')
+  t.ok(figures.value('headway_drain_duration_seconds_sum') > 0)
+  t.ok(figures.value('headway_drain_duration_seconds_sum') <= figures.value('headway_drain_redis_seconds_total'))
+  const effects = ['applied', 'repeated', 'ignored', 'rejected', 'producer_gap'].map(effect => figures.value(`headway_drain_events_total{effect="${effect}"}`))
+  t.equal(figures.value('headway_drain_batch_events_sum'), effects.reduce((sum, one) => sum + one, 0), 'every event is in a batch')
+  t.ok(figures.value('headway_drain_batch_events_bucket{le="1"}') >= 1, 'single ones, by single calls')
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  t.equal(figures.value(`headway_build_info{version="${version}",revision="abc1234",node_version="${process.versions.node}",role="gateway"}`), 1)
   t.ok(figures.value('nodejs_eventloop_lag_p99_seconds') > 0)
   t.notMatch(figures.text, /secret-job|acme/, 'no job and no tenant is a label')
 })

@@ -15,7 +15,7 @@ interface Case { alert: string, series?: string[], bad: Values, good: Values, at
 const cases = parse(readFileSync(join(ROOT, 'test/k8s/alerts.promtool.yaml'), 'utf8')) as Case[]
 
 t.test('every metric and label of the rules, and of the autoscaler, is one that a running process tells', async t => {
-  const scrape = await scrapeBoth(t)
+  const { scrape } = await scrapeBoth(t)
   const scaler = sourceManifests().find(({ manifest }) => manifest.kind === 'HorizontalPodAutoscaler')?.manifest.spec.metrics[0].pods.metric.name
   t.same([scaler, ...rules.map(({ expr }) => String(expr))].flatMap(expr => untold(expr, scrape)), [])
 

@@ -1,11 +1,14 @@
 // Grafana's dashboard: it asks only for what running processes tell, and is drawn as meant.
 
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
-import { kustomizations, type Manifest } from './manifests.ts'
+import { kustomizations, ROOT, type Manifest } from './manifests.ts'
 import { dashboard, promtoolFor, untold } from './monitoring.ts'
 import { familyOf, queryOf, withoutVariables } from './promql.ts'
-import { scrapeBoth } from './scrape.ts'
+import { scrapeBoth, type Family } from './scrape.ts'
 
+const METRICS_PAGE = join(ROOT, 'docs/metrics.md')
 const COLUMNS = 24
 /** Ids of Grafana's units; a typing error would show as a suffix. */
 const UNITS = ['short', 's', 'bytes', 'Bps', 'percentunit', 'reqps', 'cps', 'eps', 'mps', 'wps', 'bool_yes_no', 'dateTimeFromNow']
@@ -16,7 +19,7 @@ const queries = drawn.flatMap(({ title, targets }): { title: string, expr: strin
 const annotations = (dashboard.annotations.list as Manifest[]).map(({ expr }) => ({ title: 'annotations', expr: String(expr) }))
 
 t.test('every metric and label of it is one that a running gateway or persister tells, and none of Headway\'s own is forgotten', async t => {
-  const scrape = await scrapeBoth(t)
+  const { scrape, families } = await scrapeBoth(t)
   for (const { title, expr } of [...queries, ...annotations]) t.same(untold(expr, scrape), [], title)
   const variable = dashboard.templating.list.find((one: Manifest) => one.type === 'query').query.query
   const [, metric = ''] = /^label_values\((\w+), instance\)$/.exec(variable) ?? []
@@ -26,7 +29,16 @@ t.test('every metric and label of it is one that a running gateway or persister 
   const own = new Set([...scrape.keys()].filter(name => name.startsWith('headway_')).map(familyOf))
   t.ok(own.size > 30, 'the metrics were found')
   t.same([...own].filter(name => !shown.has(name)), [])
+
+  const page = readFileSync(METRICS_PAGE, 'utf8')
+  const written = page.replace(/(\n\|---.*\|\n)[\s\S]*?\n\n/, (_, rule: string) => `${rule}${families.map(rowOf).join('\n')}\n\n`)
+  if (process.env['WRITE_METRICS_PAGE'] === '1') writeFileSync(METRICS_PAGE, written)
+  else t.equal(page, written, 'docs/metrics.md says what they tell; make it again: WRITE_METRICS_PAGE=1 npx node test/k8s/dashboard.test.ts')
 })
+
+function rowOf ({ name, type, help, labels, roles }: Family): string {
+  return `| \`${name}\` | ${type} | ${roles.join(', ')} | ${labels.map(label => `\`${label}\``).join(' ')} | ${help} |`
+}
 
 t.test('each panel has an id and a title of its own, a unit, a source and a place that no other has', async t => {
   const ids = panels.map(({ id }) => id)

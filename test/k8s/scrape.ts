@@ -29,7 +29,12 @@ const SETTINGS = {
 /** By name of the series, as it stands in the text: the labels of each of its samples. */
 export type Scrape = ReadonlyMap<string, readonly Record<string, string>[]>
 
-export async function scrapeBoth (t: Test): Promise<Scrape> {
+/** A metric as a process describes it. */
+export interface Family { name: string, type: string, help: string, labels: string[], roles: string[] }
+
+export interface Told { scrape: Scrape, families: Family[] }
+
+export async function scrapeBoth (t: Test): Promise<Told> {
   const redis = await startRedis()
   t.teardown(() => redis.stop())
   const postgres = await startPostgres()
@@ -52,7 +57,7 @@ export async function scrapeBoth (t: Test): Promise<Scrape> {
   return await until(async () => {
     const texts = await Promise.all([gateway, persister].map(async ({ internal_port: port }) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text()))
     const scrape = samplesOf(texts.join('\n'))
-    return scrape.has('nodejs_gc_duration_seconds_sum') ? scrape : null
+    return scrape.has('nodejs_gc_duration_seconds_sum') ? { scrape, families: familiesOf(texts, scrape) } : null
   }, { what: 'the collection is counted' })
 }
 
@@ -93,4 +98,18 @@ function samplesOf (text: string): Scrape {
     samples.set(name, [...samples.get(name) ?? [], told])
   }
   return samples
+}
+
+/** @param texts of a gateway and of a persister */
+function familiesOf (texts: readonly string[], scrape: Scrape): Family[] {
+  const families = new Map<string, Family>()
+  for (const [at, role] of ['gateway', 'persister'].entries()) {
+    for (const [, name = '', help = '', type = ''] of (texts[at] ?? '').matchAll(/^# HELP (headway_\w+) (.+)\n# TYPE \w+ (\w+)$/gm)) {
+      const samples = scrape.get(type === 'histogram' ? `${name}_count` : name) ?? []
+      const family = families.get(name) ?? { name, type, help, labels: [...new Set(samples.flatMap(Object.keys))], roles: [] }
+      family.roles.push(role)
+      families.set(name, family)
+    }
+  }
+  return [...families.values()]
 }

@@ -25,6 +25,7 @@ t.test('told once when it crosses, with what to do; figures and state go along',
   let redis: boolean | Error = true
   const monitor = createMonitor({
     log,
+    build: { role: 'gateway', revision: 'abc1234' },
     services: {
       async redis () {
         if (redis instanceof Error) throw redis
