@@ -8,6 +8,7 @@ import type { LoggedEvent } from '../protocol/logged-event.ts'
 import type { ItemEventName } from '../protocol/messages.ts'
 import type { ControlAction, ItemState, JobState, TerminalJobState } from '../protocol/states.ts'
 import { unescapeText } from '../protocol/text.ts'
+import { Columns } from './columns.ts'
 
 /** A job with the columns that only the engine needs. */
 export interface EngineJob extends StoredJob {
@@ -43,6 +44,12 @@ export interface JobAddress {
 
 export interface ProgressLine { ts: number, cid: string, item: StoredItem }
 
+/** What empty columns stand for, shared: whoever keeps a job copies it (gateway/standing.ts). */
+const NOT_REPORTED: StoredJob['reported'] = Object.freeze({ completed: null, failed: null, skipped: null, canceled: null })
+const NOTHING_INITIAL: StoredJob['initial'] = Object.freeze({ completed: 0, failed: 0, skipped: 0, canceled: 0 })
+const NO_CONTROL: StoredJob['control'] = Object.freeze({ id: null, action: null, at: null, acked: false })
+const NO_PACE: StoredJob['pace'] = Object.freeze({ samples: 0, sum: 0, mean: 0, weight: 0, at: null })
+
 export type FeedMessage =
   | {
     type: 'update'
@@ -69,65 +76,94 @@ export type AnswerLine =
   | { outcome: 'ok', effect: 'applied' | 'repeat' | 'ignored', state: JobState, rev: number, request_id: string | null }
   | { outcome: 'refused', code: ErrorCode, detail: string, state: JobState | null, allowed: string[] }
 
-/** @throws HeadwayError newer_format */
+/** A header with all that stands in it. @throws HeadwayError newer_format */
 export function decodeHeader (header: string, address: JobAddress): EngineJob {
+  const job = decodeJob(new Columns(header), address)
   const at = header.split('\t')
-  checkFormat(at[0], 'header')
   const flags = at[6]!
-  const registeredEpoch = Number(at[2])
-  const reported = group(at[17]!)
-  const initial = group(at[18]!)
   return {
-    tenant_id: address.tenant,
-    id: address.id,
-    epoch: Math.max(registeredEpoch, address.partition_epoch),
-    registered_epoch: registeredEpoch,
-    seq: Number(at[3]),
-    rev: Number(at[4]),
-    state: at[5] as JobState,
-    reason: text(at[31]),
+    ...job,
+    lid: at[1]!,
+    life: Number(at[23]),
+    idle_since: number(at[26]),
+    waits: flags.includes('W'),
+    stripped: flags.includes('X'),
+    store: decodeStore(at[30]!)
+  }
+}
+
+/** The columns of a header that clients' messages are made from, in their order. @throws HeadwayError newer_format */
+function decodeJob (at: Columns, { tenant, id, gap_ms, partition_epoch }: JobAddress): StoredJob {
+  checkFormat(at.word(), 'header')
+  at.skip()
+  const registered_epoch = at.number()
+  const seq = at.number()
+  const rev = at.number()
+  const state = at.word() as JobState
+  const flags = at.word()
+  const retry_at = at.numberOrNull()
+  const items_total = at.number()
+  const counted = {
+    completed: at.number(),
+    failed: at.number(),
+    retryable: at.number(),
+    skipped: at.number(),
+    canceled: at.number(),
+    processing: at.number(),
+    pending: at.number()
+  }
+  const partial = at.number()
+  const reported = at.group() ? { completed: at.member(), failed: at.member(), skipped: at.member(), canceled: at.member() } : NOT_REPORTED
+  at.endGroup()
+  const initial = at.group()
+    ? { completed: at.member() ?? 0, failed: at.member() ?? 0, skipped: at.member() ?? 0, canceled: at.member() ?? 0 }
+    : NOTHING_INITIAL
+  at.endGroup()
+  const created_at = at.number()
+  const started_at = at.numberOrNull()
+  const proc_ms = at.number()
+  const proc_since = at.numberOrNull()
+  at.skip()
+  const updated_at = at.number()
+  const state_since = at.number()
+  at.skip()
+  const control = decodeControl(at.word())
+  const deadline_ms = at.numberOrNull()
+  const pace = at.group()
+    ? { samples: at.member() ?? 0, sum: at.member() ?? 0, mean: at.member() ?? 0, weight: at.member() ?? 0, at: at.member() }
+    : NO_PACE
+  at.endGroup()
+  at.skip()
+  return {
+    tenant_id: tenant,
+    id,
+    epoch: Math.max(registered_epoch, partition_epoch),
+    registered_epoch,
+    seq,
+    rev,
+    state,
+    reason: at.text(),
     rate_limited: flags.includes('R'),
-    retry_at: number(at[7]),
+    retry_at,
     stalled: flags.includes('S'),
     deadline_exceeded: flags.includes('D'),
     auto_complete: flags.includes('A'),
     fail_on_deadline: flags.includes('F'),
-    items_total: Number(at[8]),
-    counted: {
-      completed: Number(at[9]),
-      failed: Number(at[10]),
-      retryable: Number(at[11]),
-      skipped: Number(at[12]),
-      canceled: Number(at[13]),
-      processing: Number(at[14]),
-      pending: Number(at[15])
-    },
-    partial: Number(at[16]),
-    reported: {
-      completed: number(reported[0]), failed: number(reported[1]), skipped: number(reported[2]), canceled: number(reported[3])
-    },
-    initial: {
-      completed: number(initial[0]) ?? 0,
-      failed: number(initial[1]) ?? 0,
-      skipped: number(initial[2]) ?? 0,
-      canceled: number(initial[3]) ?? 0
-    },
-    created_at: Number(at[19]),
-    started_at: number(at[20]),
-    proc_ms: Number(at[21]),
-    proc_since: number(at[22]),
-    life: Number(at[23]),
-    updated_at: Number(at[24]),
-    state_since: Number(at[25]),
-    idle_since: number(at[26]),
-    control: decodeControl(at[27]!),
-    deadline_ms: number(at[28]),
-    pace: decodePace(at[29]!),
-    store: decodeStore(at[30]!),
-    gap_ms: address.gap_ms,
-    lid: at[1]!,
-    waits: flags.includes('W'),
-    stripped: flags.includes('X')
+    items_total,
+    counted,
+    partial,
+    reported,
+    initial,
+    created_at,
+    started_at,
+    proc_ms,
+    proc_since,
+    updated_at,
+    state_since,
+    control,
+    deadline_ms,
+    pace,
+    gap_ms
   }
 }
 
@@ -160,53 +196,54 @@ export function decodeRegistration (record: string): Registration {
 }
 
 export function decodeItem (id: string, record: string): StoredItem {
-  return itemAt(id, record.split('\t'), 0)
+  return itemAt(id, new Columns(record))
 }
 
 /** A chunk of a job's log. @throws HeadwayError newer_format */
 export function decodeLogChunk (chunk: string): { epoch: number, rev: number, seq_from: number, seq_to: number, events: LoggedEvent[] } {
-  const lines = chunk.split('\n')
-  const head = lines[0]!.split('\t')
-  checkFormat(head[0], 'log chunk')
-  const epoch = Number(head[1])
-  const rev = Number(head[2])
-  const seqFrom = Number(head[3])
+  const at = new Columns(chunk)
+  checkFormat(at.word(), 'log chunk')
+  const epoch = at.number()
+  const rev = at.number()
+  const seqFrom = at.number()
+  const seqTo = at.number()
   const events: LoggedEvent[] = []
-  for (let i = 1; i < lines.length; i++) {
-    if (lines[i] !== '') events.push(decodeEvent(lines[i]!.split('\t'), epoch, seqFrom + events.length, rev))
+  while (at.nextLine()) {
+    if (!at.line_is_empty) events.push(decodeEvent(at.word(), at, epoch, seqFrom + events.length, rev))
   }
-  return { epoch, rev, seq_from: seqFrom, seq_to: Number(head[4]), events }
+  return { epoch, rev, seq_from: seqFrom, seq_to: seqTo, events }
 }
 
 /** A message of a job's channel, or field `m` of the outbox. @throws HeadwayError newer_format */
 export function decodeMessage (message: string): FeedMessage {
-  const lines = message.split('\n')
-  const head = lines[0]!.split('\t')
-  if (head[0] === '1g') {
-    return { type: 'gone', epoch: Number(head[1]), rev: Number(head[2]), tenant_id: head[3]!, job_id: head[4]! }
+  const at = new Columns(message)
+  const format = at.word()
+  if (format === '1g') {
+    const [epoch, rev] = [at.number(), at.number()]
+    return { type: 'gone', epoch, rev, tenant_id: at.word(), job_id: at.word() }
   }
-  if (head[0] !== '1u') return refuseFormat(head[0], 'message')
-  const epoch = Number(head[1])
-  const seqFrom = Number(head[2])
-  const tenant = head[5]!
-  const id = head[6]!
-  const job = decodeHeader(lines[1]!, { tenant, id, gap_ms: Number(head[4]), partition_epoch: epoch })
+  if (format !== '1u') return refuseFormat(format, 'message')
+  const epoch = at.number()
+  const seqFrom = at.number()
+  const seqTo = at.number()
+  const gap_ms = at.number()
+  const tenant = at.word()
+  const id = at.word()
+  at.nextLine()
+  const job = decodeJob(at, { tenant, id, gap_ms, partition_epoch: epoch })
+  const registration = at.nextLine() && !at.line_is_empty ? decodeRegistration(at.rest()) : null
   const events: LoggedEvent[] = []
   const progress: ProgressLine[] = []
-  for (let i = 3; i < lines.length; i++) {
-    const line = lines[i]!
-    if (line === '') continue
-    const at = line.split('\t')
-    if (at[0] === 'p') {
-      progress.push({ ts: Number(at[1]), cid: text(at[2]) ?? `${epoch}.${job.seq}`, item: itemAt(at[3]!, at, 4) })
+  while (at.nextLine()) {
+    if (at.line_is_empty) continue
+    const letter = at.word()
+    if (letter === 'p') {
+      progress.push({ ts: at.number(), cid: at.text() ?? `${epoch}.${job.seq}`, item: itemAt(at.word(), at) })
     } else {
-      events.push(decodeEvent(at, epoch, seqFrom + events.length, job.rev))
+      events.push(decodeEvent(letter, at, epoch, seqFrom + events.length, job.rev))
     }
   }
-  const registration = lines[2] ? decodeRegistration(lines[2]) : null
-  return {
-    type: 'update', tenant_id: tenant, job_id: id, epoch, seq_from: seqFrom, seq_to: Number(head[3]), job, registration, events, progress
-  }
+  return { type: 'update', tenant_id: tenant, job_id: id, epoch, seq_from: seqFrom, seq_to: seqTo, job, registration, events, progress }
 }
 
 /** A message of a tenant's channel: what a drain changed, a line a job. @throws HeadwayError newer_format */
@@ -256,49 +293,48 @@ const PLAIN_EVENTS: Record<string, 'rate_limit_cleared' | 'stalled' | 'recovered
   l: 'rate_limit_cleared', T: 'stalled', t: 'recovered', D: 'deadline_exceeded'
 }
 
-function decodeEvent (at: string[], epoch: number, seq: number, rev: number): LoggedEvent {
-  const letter = at[0]!
-  const ts = Number(at[1])
-  const cid = text(at[2]) ?? `${epoch}.${seq}`
+function decodeEvent (letter: string, at: Columns, epoch: number, seq: number, rev: number): LoggedEvent {
+  const ts = at.number()
+  const cid = at.text() ?? `${epoch}.${seq}`
   const name = ITEM_EVENTS[letter]
-  if (name !== undefined) return { seq, ts, cid, rev, event: 'item', name, item: itemAt(at[3]!, at, 4) }
+  if (name !== undefined) return { seq, ts, cid, rev, event: 'item', name, item: itemAt(at.word(), at) }
   if (letter === 'S') {
-    const [prior, next] = [at[3] as JobState, at[4] as JobState]
-    return { seq, ts, cid, rev, event: 'state_changed', prior, next, forced: at[5] === '1', reason: text(at[6]) }
+    const [prior, next] = [at.word() as JobState, at.word() as JobState]
+    return { seq, ts, cid, rev, event: 'state_changed', prior, next, forced: at.flag(), reason: at.text() }
   }
-  if (letter === 'F') return { seq, ts, cid, rev, event: 'final', state: at[3] as TerminalJobState, reason: text(at[4]) }
-  if (letter === 'L') return { seq, ts, cid, rev, event: 'rate_limited', retry_at: number(at[3]), reason: text(at[4]) }
+  if (letter === 'F') return { seq, ts, cid, rev, event: 'final', state: at.word() as TerminalJobState, reason: at.text() }
+  if (letter === 'L') return { seq, ts, cid, rev, event: 'rate_limited', retry_at: at.numberOrNull(), reason: at.text() }
   const plain = PLAIN_EVENTS[letter]
   if (plain === undefined) return refuseFormat(letter, 'event')
   return { seq, ts, cid, rev, event: plain }
 }
 
-/** The record of an item in the columns from `from` on. */
-function itemAt (id: string, at: string[], from: number): StoredItem {
+/** The record of an item, whose columns come next. */
+function itemAt (id: string, at: Columns): StoredItem {
   return {
     id,
-    state: at[from] as ItemState,
-    attempt: Number(at[from + 1]),
-    retryable: at[from + 2] === '1',
-    percent_complete: Number(at[from + 3]) / 100,
-    started_at: number(at[from + 4]),
-    duration_ms: number(at[from + 5]),
-    created_at: Number(at[from + 6]),
-    updated_at: Number(at[from + 7]),
-    truncated: at[from + 8] === '1',
-    row_index: number(at[from + 9]),
-    weight: number(at[from + 10]),
-    title: text(at[from + 11]),
-    kind: text(at[from + 12]),
-    worker: text(at[from + 13]),
-    error_json: text(at[from + 14]),
-    result_json: text(at[from + 15])
+    state: at.word() as ItemState,
+    attempt: at.number(),
+    retryable: at.flag(),
+    percent_complete: at.number() / 100,
+    started_at: at.numberOrNull(),
+    duration_ms: at.numberOrNull(),
+    created_at: at.number(),
+    updated_at: at.number(),
+    truncated: at.flag(),
+    row_index: at.numberOrNull(),
+    weight: at.numberOrNull(),
+    title: at.text(),
+    kind: at.text(),
+    worker: at.text(),
+    error_json: at.text(),
+    result_json: at.text()
   }
 }
 
 /** `id,action,at,acked`; read from the end, since a foreign request id may hold commas. */
 function decodeControl (column: string): StoredJob['control'] {
-  if (column === '') return { id: null, action: null, at: null, acked: false }
+  if (column === '') return NO_CONTROL
   const at = column.split(',')
   const [action, since, acked] = at.slice(-3)
   return {
@@ -307,11 +343,6 @@ function decodeControl (column: string): StoredJob['control'] {
     at: number(since),
     acked: acked === '1'
   }
-}
-
-function decodePace (column: string): StoredJob['pace'] {
-  const at = column.split(',')
-  return { samples: Number(at[0]), sum: number(at[1]) ?? 0, mean: number(at[2]) ?? 0, weight: number(at[3]) ?? 0, at: number(at[4]) }
 }
 
 function decodeStore (column: string): EngineJob['store'] {
@@ -324,12 +355,6 @@ function decodeStore (column: string): EngineJob['store'] {
     items_seen: number(at[4]) ?? 0,
     outbox: at[5] ? Number.parseInt(at[5], 10) : null
   }
-}
-
-const NO_GROUP: string[] = []
-
-function group (column: string): string[] {
-  return column === '' ? NO_GROUP : column.split(',')
 }
 
 function number (column: string | undefined): number | null {

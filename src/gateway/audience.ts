@@ -31,6 +31,8 @@ export interface Audience {
   tell: (seat: Seat, frames: readonly Frame[]) => boolean
   /** To all that are live, in slices when they are many. @param framesOf what a seat gets; empty = nothing */
   tellAll: (framesOf: (seat: Seat) => readonly Frame[]) => void
+  /** The same for what is of this rev: who joined from a newer read has it already. */
+  tellNewer: (frames: readonly Frame[], rev: number) => void
   /** All that was said is told now. */
   finish: () => void
   /** Progress that is older than these events goes out before them, or not at all. */
@@ -79,11 +81,24 @@ export function createAudience (
       const frames = framesOf(seat)
       if (frames.length > 0) tell(seat, frames, epoch)
     }
-    if (seats.size <= AT_ONCE_MAX && !rounds.waits(live)) {
+    if (isQuick(seats)) {
       for (const seat of seats) tellOne(seat)
       return
     }
     rounds.add(live, [...seats], seat => { if (live.has(seat) && seat.seated_in < round) tellOne(seat) })
+  }
+
+  /** Mostly few are told the same at once, and nothing has to be remembered for that. */
+  function tellNewer (seats: ReadonlySet<Seat>, frames: readonly Frame[], rev: number): void {
+    if (frames.length === 0) return
+    if (!isQuick(seats)) return tellMany(seats, seat => rev > seat.covered_rev ? frames : NOTHING)
+    said++
+    const epoch = epochOf()
+    for (const seat of seats) if (rev > seat.covered_rev) tell(seat, frames, epoch)
+  }
+
+  function isQuick (seats: ReadonlySet<Seat>): boolean {
+    return seats.size <= AT_ONCE_MAX && !rounds.waits(live)
   }
 
   function laneOf (intervalMs: number): Lane {
@@ -99,10 +114,10 @@ export function createAudience (
     const stands = known()
     if (stands === null || seats.size === 0) return
     const { job, registration: { item_kind: kind } } = stands
-    const frames = [...held.items.values()].map(line => jobFrame(itemProgressMessage(job, kind, line)))
+    const frames: Frame[] = []
+    for (const line of held.items) frames.push(jobFrame(itemProgressMessage(job, kind, line)))
     if (held.job) frames.push(jobFrame(progressMessage(job, job.updated_at)))
-    const { rev } = job
-    tellMany(seats, seat => rev > seat.covered_rev ? frames : NOTHING)
+    tellNewer(seats, frames, job.rev)
   }
 
   function clear (): void {
@@ -125,6 +140,7 @@ export function createAudience (
     recall: seat => behind.delete(seat),
     tell: (seat, frames) => tell(seat, frames),
     tellAll: framesOf => tellMany(live, framesOf),
+    tellNewer: (frames, rev) => tellNewer(live, frames, rev),
     finish: () => rounds.finish(live),
     precede (events) {
       const changes = events.some(({ event }) => event === 'state_changed')

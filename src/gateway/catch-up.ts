@@ -51,7 +51,7 @@ export class CatchUp {
     const ids = message.events.flatMap(event => event.event === 'item' ? [event.item.id] : [])
     this.#heard.push({ frames, item_ids: ids, progress: message.progress })
     // Frames are there as text and as bytes.
-    this.bytes += RECORD_BYTES + frames.reduce((sum, { text }) => sum + 2 * text.length, 0) +
+    this.bytes += RECORD_BYTES + frames.reduce((sum, { size }) => sum + 2 * size, 0) +
       message.progress.reduce((sum, { item }) => sum + bytesOf(item), 0)
   }
 

@@ -19,28 +19,48 @@ export interface FrameHead {
 export interface Frame {
   /** The JSON text, as server-sent events carry it. */
   readonly text: string
-  /** A whole WebSocket text frame, made at first need. */
+  /** A whole WebSocket text frame, made at first need: for many sockets. */
   readonly bytes: Buffer
+  /** Length of these bytes. */
+  readonly size: number
   /** The last seq that a client knows before it; null = none is needed: a snapshot, or no message of a job. */
   readonly before_seq: number | null
   readonly head: FrameHead | null
+  /** Puts these bytes among others, for one socket. @returns where they end */
+  writeTo: (into: Buffer, at: number) => number
 }
 
 class TextFrame implements Frame {
   readonly text: string
   readonly before_seq: number | null
   readonly head: FrameHead | null
+  readonly #length: number
   #bytes: Buffer | null = null
 
   constructor (text: string, beforeSeq: number | null, head: FrameHead | null) {
     this.text = text
     this.before_seq = beforeSeq
     this.head = head
+    this.#length = Buffer.byteLength(text)
+  }
+
+  get size (): number {
+    return headerSize(this.#length) + this.#length
   }
 
   get bytes (): Buffer {
-    this.#bytes ??= frameBytes(this.text)
+    if (this.#bytes === null) {
+      const bytes = Buffer.allocUnsafe(this.size)
+      this.writeTo(bytes, 0)
+      this.#bytes = bytes
+    }
     return this.#bytes
+  }
+
+  writeTo (into: Buffer, at: number): number {
+    if (this.#bytes !== null) return at + this.#bytes.copy(into, at)
+    const from = writeHeader(into, at, this.#length)
+    return from + into.write(this.text, from)
   }
 }
 
@@ -58,21 +78,23 @@ export function plainFrame (message: ServerMessage | string): Frame {
   return new TextFrame(typeof message === 'string' ? message : JSON.stringify(message), null, null)
 }
 
-/** RFC 6455 §5.2: final text frame, not masked, as servers send. */
-function frameBytes (text: string): Buffer {
-  const length = Buffer.byteLength(text)
-  const head = length < 126 ? 2 : length < 65_536 ? 4 : 10
-  const bytes = Buffer.allocUnsafe(head + length)
-  bytes[0] = 0x81
-  if (head === 2) {
-    bytes[1] = length
-  } else if (head === 4) {
-    bytes[1] = 126
-    bytes.writeUInt16BE(length, 2)
+/** Bytes before the payload. */
+function headerSize (length: number): number {
+  return length < 126 ? 2 : length < 65_536 ? 4 : 10
+}
+
+/** RFC 6455 §5.2: final text frame, not masked, as servers send. @returns where the payload begins */
+function writeHeader (bytes: Buffer, at: number, length: number): number {
+  const size = headerSize(length)
+  bytes[at] = 0x81
+  if (size === 2) {
+    bytes[at + 1] = length
+  } else if (size === 4) {
+    bytes[at + 1] = 126
+    bytes.writeUInt16BE(length, at + 2)
   } else {
-    bytes[1] = 127
-    bytes.writeBigUInt64BE(BigInt(length), 2)
+    bytes[at + 1] = 127
+    bytes.writeBigUInt64BE(BigInt(length), at + 2)
   }
-  bytes.write(text, head)
-  return bytes
+  return at + size
 }

@@ -10,11 +10,12 @@ import type { Seat } from './seats.ts'
 const HELD_ITEMS_MAX = 256
 /** How much longer at most, ms; of a short interval a quarter. */
 const COMPANY_MS_MAX = 25
+const NOTHING: readonly ProgressLine[] = []
 
 export interface Held {
   /** The job's metrics have moved. */
   job: boolean
-  items: Map<string, ProgressLine>
+  items: Iterable<ProgressLine>
 }
 
 export interface Lane {
@@ -39,20 +40,24 @@ export interface LaneOptions {
 
 export function createLane ({ interval_ms: intervalMs, write, onConflated = () => {} }: LaneOptions): Lane {
   const seats = new Set<Seat>()
-  let held: Held | null = null
+  let heldJob = false
+  /** By id; null = none, as in most rooms at most times. */
+  let heldItems: Map<string, ProgressLine> | null = null
   let sentAt = -Infinity
   let timer: NodeJS.Timeout | undefined
 
   function clear (): void {
     clearTimeout(timer)
     timer = undefined
-    held = null
+    heldJob = false
+    heldItems = null
   }
 
   function flush (): void {
-    const due = held
+    const due = { job: heldJob, items: heldItems?.values() ?? NOTHING }
+    const isDue = heldJob || (heldItems?.size ?? 0) > 0
     clear()
-    if (due === null || (!due.job && due.items.size === 0)) return
+    if (!isDue) return
     sentAt = performance.now()
     write(seats, due)
   }
@@ -60,16 +65,18 @@ export function createLane ({ interval_ms: intervalMs, write, onConflated = () =
   return {
     seats,
     hold (job, items) {
-      if (job || items.length > 0) held ??= { job: false, items: new Map() }
-      if (held === null) return
-      if (job && held.job) onConflated()
-      held.job ||= job
-      for (const line of items) held.items.set(line.item.id, line)
+      if (!heldJob && heldItems === null && !job && items.length === 0) return
+      if (job && heldJob) onConflated()
+      heldJob ||= job
+      if (items.length > 0) {
+        heldItems ??= new Map()
+        for (const line of items) heldItems.set(line.item.id, line)
+      }
       const wait = sentAt + intervalMs - performance.now()
-      if (wait <= 0 || held.items.size > HELD_ITEMS_MAX) flush()
+      if (wait <= 0 || (heldItems?.size ?? 0) > HELD_ITEMS_MAX) flush()
       else timer ??= setTimeout(flush, wait + Math.min(COMPANY_MS_MAX, intervalMs / 4))
     },
-    discardItem (id) { held?.items.delete(id) },
+    discardItem (id) { heldItems?.delete(id) },
     flush,
     clear
   }

@@ -183,8 +183,7 @@ export function createRoom (options: RoomOptions): Room {
     const { frames, due, items } = encodeUpdate(message, registration.item_kind, known.job)
     audience.precede(message.events)
     moveTo(known, message.job, registration)
-    const { rev: revNow } = message.job
-    audience.tellAll(seat => revNow > seat.covered_rev ? frames : [])
+    audience.tellNewer(frames, message.job.rev)
     if (audience.live.size > 0) {
       tellAge(tally, message.events[0]?.ts ?? message.job.updated_at)
       traceTold(message.events, audience.live.size)

@@ -62,7 +62,7 @@ export function createRounds (now: () => number = () => performance.now()): Roun
       waiting.push({ owner, seats, tell: tellOne, at: 0 })
       schedule()
     },
-    waits: owner => waiting.some(round => round.owner === owner),
+    waits: owner => waiting.length > 0 && waiting.some(round => round.owner === owner),
     finish (owner) {
       for (const round of waiting.filter(one => one.owner === owner)) {
         tell(round, Infinity)

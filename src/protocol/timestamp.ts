@@ -6,6 +6,10 @@ const ISO = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z|([+-
 const DAY_MS = 86_400_000
 /** From then on years have five digits, and before 1970 remainders are negative: Date knows both. */
 const YEAR_10000_MS = 253_402_300_800_000
+/** Of the instants asked for last each text is kept: a message names its own about five times, and those of one drain share it. */
+const RECENT = 256
+const recentMs = new Array<number>(RECENT).fill(-1)
+const recentTexts = new Array<string>(RECENT).fill('')
 /** 00 to 99. */
 const TWO: readonly string[] = Array.from({ length: 100 }, (_, n) => String(n).padStart(2, '0'))
 const MONTH_DAYS = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
@@ -27,8 +31,18 @@ export function parseTimestamp (value: unknown): number | null {
  */
 export function formatTimestamp (wallMs: number): string {
   if (!(wallMs >= 0 && wallMs < YEAR_10000_MS)) return new Date(Math.abs(wallMs) <= NUMBER_MAX ? wallMs : 0).toISOString()
+  const ms = Math.floor(wallMs)
+  const place = ms % RECENT
+  if (recentMs[place] === ms) return recentTexts[place]!
+  const text = format(ms)
+  recentMs[place] = ms
+  recentTexts[place] = text
+  return text
+}
+
+function format (wallMs: number): string {
   const days = Math.floor(wallMs / DAY_MS)
-  const ofDay = Math.floor(wallMs - days * DAY_MS)
+  const ofDay = wallMs - days * DAY_MS
   const since0 = days + 719_468 // from 0000-03-01
   const era = Math.floor(since0 / 146_097)
   const dayOfEra = since0 - era * 146_097

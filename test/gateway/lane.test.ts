@@ -13,7 +13,7 @@ function line (id: string, percent: number): ProgressLine {
 function setUp (intervalMs: number) {
   const written: string[] = []
   const write = (_: unknown, { job, items }: Held) =>
-    written.push(`${job ? 'job ' : ''}${[...items.values()].map(({ item }) => `${item.id}:${item.percent_complete}`).join(' ')}`)
+    written.push(`${job ? 'job ' : ''}${[...items].map(({ item }) => `${item.id}:${item.percent_complete}`).join(' ')}`)
   return { written, lane: createLane({ interval_ms: intervalMs, write }) }
 }
 
