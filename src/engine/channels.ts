@@ -4,6 +4,7 @@
 import type { Cluster, Redis } from 'ioredis'
 import { createDeferred } from '../protocol/ponyfills.ts'
 import type { Connections, Log, RedisClient } from './connections.ts'
+import { readMessages } from './message-reader.ts'
 
 export interface Subscription {
   /** Redis has confirmed: whatever is published from then on reaches the listener. */
@@ -57,6 +58,7 @@ export function createChannels ({ connections, log, fences, retry_ms }: Channels
     const attached = connections.open({ maxRetriesPerRequest: null })
     let ready = 0
     attached.on(sharded ? 'smessage' : 'message', hear)
+    if (!sharded) readMessages(attached as Redis, hear)
     // On a Cluster the event comes with every new map of slots: what a primary published while it took a slot over reached nobody here.
     attached.on(sharded ? 'subscribersReady' : 'ready', () => {
       if (ready++ > 0 && attached === client) void mend()
