@@ -27,6 +27,9 @@ const STREAMS_MAX = 4
 const TURN_MS = 5_000
 /** Streams say something every 25 s. */
 const SILENCE_MS_MAX = 80_000
+/** Between two lists of a gateway without the tenant's stream. */
+const LIST_MS = 5_000
+const LIST_JOBS = 200
 /** Its place among the streams; no job's id is empty. */
 const TENANT = ''
 
@@ -136,7 +139,7 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
 
     async #run (stream: Stream): Promise<void> {
       const { asked } = stream
-      const { id = null, job_id: jobId } = asked
+      const { job_id: jobId } = asked
       const given = stream.given = new AbortController()
       let watchdog: unknown
       /** The last word was when to come back: the gateway stops. */
@@ -154,17 +157,14 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
           stream.since = undefined
           return void this.#run(stream)
         }
+        if (jobId === undefined && (response.status === 404 || response.status === 405)) return await this.#list(stream, given)
         if (!response.ok || response.body === null) return await this.#refused(response, asked)
         alive()
         const parse = createEventParser(event => {
           if (given.signal.aborted) return
           backMs = null
           if (event.type === 'error') return this.#fail(JSON.parse(event.data), asked)
-          if (!stream.acknowledged) {
-            stream.acknowledged = true
-            const resumed = stream.since !== undefined && event.type !== 'job.snapshot'
-            this.#say({ type: 'ack', id, action: jobId === undefined ? 'subscribe_tenant' : 'subscribe', job_id: jobId, data: { resumed } })
-          }
+          this.#acknowledge(stream, stream.since !== undefined && event.type !== 'job.snapshot')
           stream.since = event.id || undefined
           this.onmessage?.({ data: event.data })
         }, () => this.#say({ type: 'pong', id: null }), ms => { backMs = stream.acknowledged ? ms : null })
@@ -184,6 +184,24 @@ export function createStreamSocket ({ base, fetch, clock }: { base: URL, fetch: 
       } finally {
         clock.clearTimeout(watchdog)
       }
+    }
+
+    #acknowledge (stream: Stream, resumed: boolean): void {
+      if (stream.acknowledged) return
+      stream.acknowledged = true
+      const { id = null, job_id: jobId } = stream.asked
+      this.#say({ type: 'ack', id, action: jobId === undefined ? 'subscribe_tenant' : 'subscribe', job_id: jobId, data: { resumed } })
+    }
+
+    /** A gateway of before GET /v1/events: its list instead, and then the stream is asked for again, as another gateway may have it. */
+    async #list (stream: Stream, given: AbortController): Promise<void> {
+      const response = await this.#fetch('v1/jobs', { limit: LIST_JOBS }, { signal: given.signal })
+      if (!response.ok) return await this.#refused(response, stream.asked)
+      const { data: jobs } = await response.json() as { data: unknown }
+      this.#acknowledge(stream, false)
+      this.#say({ type: 'tenant.snapshot', ts: new Date().toISOString(), data: { jobs, reset: false } })
+      const again = clock.setTimeout(() => { void this.#run(stream) }, LIST_MS)
+      given.signal.addEventListener('abort', () => clock.clearTimeout(again))
     }
 
     async #control ({ action, job_id: jobId, reason, id }: Control): Promise<void> {

@@ -2,6 +2,7 @@
 
 import { Cluster, Redis } from 'ioredis'
 import { HeadwayError } from '../protocol/errors.ts'
+import { letLoose, LOOSE_NODES } from './loose-sockets.ts'
 
 export type RedisClient = Redis | Cluster
 export type Topology = 'single' | 'cluster'
@@ -74,7 +75,7 @@ function loginOf (username: string | undefined, password: string | undefined): {
 const SENTINEL = /^redis(?<tls>s?)\+sentinel:\/\/(?:(?<username>[^:@]*):(?<password>[^@]*)@)?(?<nodes>[^/]+)\/(?<name>.+)$/
 const CLUSTER = /^redis(?<tls>s?)(?:\+cluster)?:\/\/(?:(?<username>[^:@]*):(?<password>[^@]*)@)?(?<nodes>.+?)\/?$/
 
-function targetOf (url: string): Target {
+function targetOf (url: string, isLoose: boolean): Target {
   const sentinel = SENTINEL.exec(url)?.groups
   if (sentinel) {
     const { tls, username, password, nodes = '', name = '' } = sentinel
@@ -96,7 +97,7 @@ function targetOf (url: string): Target {
   return {
     topology: 'cluster',
     make: ({ enableOfflineQueue, ...options }) => new Cluster(startupNodes, {
-      redisOptions: { ...options, ...login },
+      redisOptions: { ...options, ...login, ...(isLoose ? LOOSE_NODES : {}) },
       ...(enableOfflineQueue === undefined ? {} : { enableOfflineQueue }),
       clusterRetryStrategy: retryDelay,
       shardedSubscribers: true,
@@ -106,12 +107,16 @@ function targetOf (url: string): Target {
   }
 }
 
-/** @throws HeadwayError invalid_field when the URL cannot be read */
-export function connect (url: string, log: Log = NO_LOG): Connections {
-  const { topology, sentinels = null, make } = targetOf(url)
+/**
+ * @param options.loose its sockets do not keep the process alive
+ * @throws HeadwayError invalid_field when the URL cannot be read
+ */
+export function connect (url: string, log: Log = NO_LOG, { loose = false }: { loose?: boolean } = {}): Connections {
+  const { topology, sentinels = null, make } = targetOf(url, loose)
   const clients = new Set<RedisClient>()
   const open = (options: ClientOptions = {}): RedisClient => {
     const client = make(options)
+    if (loose) letLoose(client)
     let last = ''
     client.on('error', (error: Error & { command?: unknown }) => {
       delete error.command // its arguments may hold the password

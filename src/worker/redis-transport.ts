@@ -1,13 +1,11 @@
 // The way straight into Redis: batches into the ingest streams, by a producer with a connection of its own.
 //
-// It does not hold the process (single Redis and Sentinel; a Cluster client has timers of its own): its sockets count
-// only while something is under way, so a worker that has nothing else to do ends, and nothing it sent is lost.
+// It does not hold the process: its sockets count only while something is under way, so a worker that has nothing else to do
+// ends, and nothing it sent is lost.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Socket } from 'node:net'
-import { Redis } from 'ioredis'
 import { connect, redacted } from '../engine/connections.ts'
-import type { Log, RedisClient } from '../engine/connections.ts'
+import type { Log } from '../engine/connections.ts'
 import { createKeys } from '../engine/keys.ts'
 import type { Keys } from '../engine/keys.ts'
 import { storedPartitions } from '../engine/partitions.ts'
@@ -49,7 +47,7 @@ const WATCHES_MAX = 1_000
 /** @throws HeadwayError invalid_field when the URL cannot be read */
 export function createRedisTransport (params: RedisTransportParams): RedisTransport {
   const { prefix = 'hw', log } = params
-  const connections = connect(params.redis_url, log)
+  const connections = connect(params.redis_url, log, { loose: true })
   const redis = connections.open(PRODUCER_REDIS_OPTIONS)
   const { hold, release } = createHold()
   const batcher = createBatcher({
@@ -62,11 +60,10 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
   let refused: unknown
   let lastTrouble = ''
   const closing = new AbortController()
-  for (const client of [redis, connections.command]) letProcessEnd(client)
   const known = createDeferred<Keys>()
   known.promise.catch(() => {}) // told by every call
   const watches = createRedisWatches({
-    connections: { ...connections, open: options => letProcessEnd(connections.open(options)) },
+    connections,
     keys: known.promise,
     log,
     poll_ms: params.poll_ms
@@ -143,12 +140,6 @@ export function createRedisTransport (params: RedisTransportParams): RedisTransp
       release()
     }
   }
-}
-
-function letProcessEnd (client: RedisClient): RedisClient {
-  if (client instanceof Redis) client.on('connect', () => { (client.stream as Socket).unref() })
-  else client.on('+node', letProcessEnd)
-  return client
 }
 
 /** `hold` keeps the process alive while one of the promises given to it is pending, until `release`. */

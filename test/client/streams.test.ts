@@ -116,6 +116,43 @@ t.test('a job to its end over a line that is cut, control calls, the tenant: no 
   t.equal(tenant.getSnapshot().connection, 'closed')
 })
 
+t.test('a gateway that has no stream of the tenant yet gives its list, until one has it', async t => {
+  let status = 405 // POST /v1/events is older than GET; before it the answer was 404
+  const asked: string[] = []
+  const pause = { over: () => {} }
+  const { monitor, client } = await gateway(t, {
+    clock: { // the next list comes when the test says so
+      setTimeout: (callback, ms) => { if (ms === 5000) pause.over = callback; else return setTimeout(callback, ms) },
+      clearTimeout: timer => clearTimeout(timer as NodeJS.Timeout)
+    },
+    async fetch (input, init) { // an older gateway, played: this route is not there
+      const { pathname } = new URL(String(input))
+      asked.push(pathname)
+      return pathname === '/v1/events' && status !== 200 ? Response.json({ code: 'method_not_allowed' }, { status }) : await fetch(input, init)
+    }
+  })
+  await monitor.registerJob('job', { items_total: 1, state: 'running', auto_complete: true })
+  await monitor.flush()
+  const tenant = client.watchTenant()
+  const shown = () => tenant.getSnapshot()
+  await until(() => shown().jobs.length === 1)
+  t.match(shown(), { connection: 'live', loaded: true, error: null, jobs: [{ id: 'job', state: 'running' }] })
+
+  status = 404
+  await monitor.updateItemProgress('job', { id: 'only', state: 'completed' })
+  await until(async () => (await client.getJob('job')).state === 'completed')
+  pause.over()
+  await until(() => shown().jobs[0]?.state === 'completed', { what: 'the next list' })
+  t.equal(shown().connection, 'live')
+
+  status = 200
+  pause.over()
+  await until(() => asked.filter(path => path === '/v1/events').length === 3)
+  await monitor.registerJob('later', { items_total: 1 })
+  await until(() => shown().jobs.length === 2, { what: 'the stream tells of it' })
+  t.equal(asked.filter(path => path === '/v1/jobs').length, 2, 'no more lists')
+})
+
 t.test('more jobs than streams may run take turns', async t => {
   const clock = { turns: [] as (() => void)[] }
   const { monitor, client } = await gateway(t, {

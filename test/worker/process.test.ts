@@ -1,21 +1,32 @@
-// What holds a worker's process and what does not, over Redis and over HTTP: watching alone does not, a wait and monitoring do.
+// What holds a worker's process and what does not, over Redis, a Cluster and HTTP: watching alone does not, a wait and monitoring do.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import t from 'tap'
+import { createEngine } from '../../src/engine/engine.ts'
 import { privateRedis, startGateway, tokenOf, WORKER_SCOPES } from '../gateway/support.ts'
+import { startCluster } from '../support/cluster.ts'
+import { randomPrefix } from '../support/topology.ts'
 import { until } from '../support/wait.ts'
 
 const SDK = new URL('../../src/worker/index.ts', import.meta.url).href
 
 const redis = await privateRedis(t)
 const { engine, url } = await startGateway(t, redis)
+const cluster = await startCluster()
+const spread = createEngine({ redis_url: cluster.url, prefix: randomPrefix(), partitions: 8 })
+t.teardown(async () => {
+  await spread.stop()
+  await cluster.stop()
+})
+await spread.start()
 const WAYS = [
-  ['Redis', { redisUrl: redis.url, prefix: engine.keys.prefix, tenantId: 'acme' }],
-  ['HTTP', { gatewayUrl: url, token: await tokenOf({ scope: WORKER_SCOPES }), tenantId: 'acme' }]
+  ['Redis', engine, { redisUrl: redis.url, prefix: engine.keys.prefix, tenantId: 'acme' }],
+  ['Cluster', spread, { redisUrl: cluster.url, prefix: spread.keys.prefix, tenantId: 'acme' }],
+  ['HTTP', engine, { gatewayUrl: url, token: await tokenOf({ scope: WORKER_SCOPES }), tenantId: 'acme' }]
 ] as const
 
-for (const [way, options] of WAYS) {
+for (const [way, engine, options] of WAYS) {
   const userDoes = (action: 'pause' | 'resume', job: string) => engine.submit({ type: 'job.control', tenant: 'acme', job, data: { action } })
 
   function run (script: string) {
@@ -72,5 +83,18 @@ for (const [way, options] of WAYS) {
     await userDoes('pause', job)
     await said(`${job} running pausing`)
     t.same(await exited, [0, null])
+  })
+  t.test(`${way}: after close nothing holds it, at whatever moment that is`, async t => {
+    const moments = {
+      'at once': '',
+      'a registration under way': `void monitor.registerJob('early-${way}', {})`,
+      'a watch under way': `monitor.addStateChangeHandler(() => {})\nawait monitor.registerJob('soon-${way}', {})\nvoid monitor.job('soon-${way}').signal`,
+      'a watch that stands': `await monitor.registerJob('late-${way}', {})\nawait monitor.job('late-${way}').waitWhilePaused()`
+    }
+    for (const [moment, script] of Object.entries(moments)) {
+      const { exited, said } = run(`${script}\nawait monitor.close()\nconsole.log('closed')`)
+      await said('closed')
+      t.same(await exited, [0, null], moment)
+    }
   })
 }
