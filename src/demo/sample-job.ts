@@ -2,13 +2,14 @@
 // fails fails for a reason: a file that cannot be read, one over the size limit, an attempt over the time limit. The
 // first and the last are tried again, with more time and less effort.
 
+import { once } from 'node:events'
 import { basename, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { TERMINAL_JOB_STATES } from '../protocol/states.ts'
+import { isTerminal } from '../protocol/states.ts'
+import type { JobState } from '../protocol/states.ts'
 import type { ItemData, ProgressMonitor } from '../worker/index.ts'
 import type { CompressPool } from './compress-pool.ts'
 import type { CompressOutcome } from './compress.ts'
-import { followWishes } from './wishes.ts'
 
 /** Less of brotli's quality by attempt; its length is the number of attempts. */
 const EFFORT_DROPS = [0, 2, 6]
@@ -39,19 +40,34 @@ interface Work { row: number, path: string, attempt: number, not_before: number 
 /** @returns the state the job was left in */
 export async function runSampleJob (options: SampleJobOptions): Promise<string> {
   const { monitor, pool, job_id: jobId, files, signal } = options
+  const ended = endOf(monitor, jobId)
   await register(options)
-  const wishes = followWishes({ monitor, job_id: jobId, signal, onCancel: () => { void pool.stop() } })
+  const job = monitor.job(jobId)
+  const over = AbortSignal.any([job.signal, signal])
+  job.signal.addEventListener('abort', () => { void pool.stop() })
   const queue = createQueue(files)
 
   async function lane (): Promise<void> {
-    while (true) {
-      const wish = wishes.current()
-      if (wish === 'cancel' || wish === 'over') return
-      const work = wish === 'hold' ? null : queue.take()
+    while (await mayGoOn()) {
+      const work = queue.take()
       if (work === undefined) return
       if (work === null) await delay(IDLE_MS)
       else queue.putBack(await attempt(work))
     }
+  }
+
+  /** Waits while users hold the job; false = it was canceled or has failed, or the worker has to go. */
+  async function mayGoOn (): Promise<boolean> {
+    if (over.aborted) return false
+    const waited = new AbortController()
+    try {
+      await Promise.race([job.waitWhilePaused(), once(signal, 'abort', { signal: waited.signal })])
+    } catch (error) {
+      if (!over.aborted) throw error
+    } finally {
+      waited.abort()
+    }
+    return !over.aborted
   }
 
   /** @returns what is to be tried again; null = settled */
@@ -64,7 +80,7 @@ export async function runSampleJob (options: SampleJobOptions): Promise<string> 
       nextReport = performance.now() + PROGRESS_EVERY_MS
       void monitor.updateItemProgress(jobId, { ...item, state: 'processing', percent_complete: Math.min(99, percent) })
     })
-    if (hasEnded(wishes.state())) return null // nothing more can be said about its items
+    if (job.state !== null && isTerminal(job.state)) return null // nothing more can be said about its items
     const report = describe(outcome, work.attempt)
     void monitor.updateItemProgress(jobId, { ...item, ...report })
     if (report.retryable !== true) return null
@@ -72,14 +88,18 @@ export async function runSampleJob (options: SampleJobOptions): Promise<string> 
   }
 
   await Promise.all(Array.from({ length: pool.threads }, lane))
-  await wishes.over // until the system has called the job completed, canceled or failed
-  if (hasEnded(wishes.state())) return wishes.state()
+  const leaving = signal.aborted ? Promise.resolve() : once(signal, 'abort')
+  const state = await Promise.race([ended, leaving.then(() => null)])
+  if (state !== null) return state
   await monitor.updateJobState(jobId, 'failed', 'worker_stopped')
   return 'failed'
 }
 
-function hasEnded (state: string): boolean {
-  return state === 'gone' || (TERMINAL_JOB_STATES as readonly string[]).includes(state)
+/** Resolves when the system has called the job completed, canceled or failed. */
+function endOf (monitor: ProgressMonitor, jobId: string): Promise<JobState> {
+  return new Promise(resolve => {
+    monitor.addStateChangeHandler((id, _prior, next) => { if (id === jobId && isTerminal(next)) resolve(next) })
+  })
 }
 
 async function register (options: SampleJobOptions): Promise<void> {
