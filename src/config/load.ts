@@ -22,6 +22,9 @@ export class ConfigError extends Error {
 /** Other names of settings, of older programs. The setting's own goes before. */
 const ALIASES: Partial<Record<EnvName, string>> = { SUPABASE_ANON_KEY: 'SUPABASE_KEY' }
 
+/** Not settings of a role: what commands that talk to a gateway read (src/cli/remote.ts). */
+const OF_COMMANDS = ['HEADWAY_URL', 'HEADWAY_TOKEN']
+
 /** Kubernetes writes the address of a service named `websocket` into WEBSOCKET_PORT, and so on. */
 const SERVICE_LINK = /^(tcp|udp|sctp):\/\//
 
@@ -74,7 +77,7 @@ export function aliasesUsed (env: Environment): string[] {
 
 /** @returns names that begin with HEADWAY_ but are no setting: most likely misspelt */
 export function unknownSettings (env: Environment): string[] {
-  const known = new Set<string>(settings().flatMap(({ name, secret }) => secret ? [name, `${name}_FILE`] : [name]))
+  const known = new Set<string>([...OF_COMMANDS, ...settings().flatMap(({ name, secret }) => secret ? [name, `${name}_FILE`] : [name])])
   return Object.keys(env).filter(name => name.startsWith('HEADWAY_') && !known.has(name) && !isServiceLink(name, env[name]))
 }
 

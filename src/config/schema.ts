@@ -142,7 +142,7 @@ export const SETTINGS = Type.Object({
   HEADWAY_INBOUND_ROWS_MAX: count(200, 1, 1_000, 'Requests, and as many events, that are read from the database at once.'),
   HEADWAY_OUTBOX_BYTES_MAX: count(536_870_912, 1_048_576, 1_099_511_627_776, 'Bytes waiting for the sink, of all partitions; beyond it see the next.'),
   HEADWAY_OUTBOX_FULL: Type.Enum(['dirty', 'hold'], {
-    default: 'dirty', description: 'Full outbox: dirty = write only the newest state later; hold = stop taking events.'
+    default: 'dirty', description: 'Full outbox: dirty = events go on, the database gets newest states and what jobs\' logs still hold; hold = events wait.'
   }),
   HEADWAY_WAITING_JOBS_MAX: count(10_000, 0, 10_000_000, 'Ended jobs kept whole while they wait for the sink; beyond it only their header.')
 })

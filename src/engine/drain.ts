@@ -25,6 +25,8 @@ export interface DrainResult {
   timers: number
   /** Of the partition's last data loss; 0 = not told. */
   epoch: number
+  /** A code for each rejected event. */
+  refusals: readonly string[]
 }
 
 export interface DrainOptions {
@@ -78,7 +80,8 @@ export function createDrain ({ connections, keys, settings }: DrainParams): Drai
       rejected: number(8),
       gaps: number(9),
       timers: number(10),
-      epoch: number(11)
+      epoch: number(11),
+      refusals: String(reply[12] ?? '').split(' ').filter((code) => code !== '')
     }
   }
 }

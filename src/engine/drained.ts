@@ -19,13 +19,15 @@ export interface Drained extends Pick<DrainResult, typeof SUMMED[number]> {
   epochs: number
   /** Age of the newest entry when it was last drained, ms; the clocks of Redis and of this process are compared. */
   lag_ms: number
+  /** Rejected events by code. */
+  refusals: ReadonlyMap<string, number>
   /** Partitions that stand still as this process sees them, by why. */
   halted: Readonly<Record<Halt, number>>
 }
 
 export function createDrained (): Drained {
   const counts = { calls: 0, entries: 0, applied: 0, repeated: 0, ignored: 0, rejected: 0, gaps: 0, timers: 0, redis_us: 0, epochs: 0 }
-  return { ...counts, lag_ms: 0, halted: haltedOf([]) }
+  return { ...counts, lag_ms: 0, refusals: new Map(), halted: haltedOf([]) }
 }
 
 /** @param words of the partitions whose last call did not end well */
@@ -43,5 +45,10 @@ export function count (drained: Drained, result: DrainResult, wallMs: number): v
   if (result.word !== 'ok') return
   drained.entries += result.consumed
   for (const name of SUMMED) drained[name] += result[name]
+  if (result.refusals.length > 0) {
+    const refusals = new Map(drained.refusals)
+    for (const code of result.refusals) refusals.set(code, (refusals.get(code) ?? 0) + 1)
+    drained.refusals = refusals
+  }
   drained.lag_ms = result.consumed === 0 ? 0 : Math.max(0, wallMs - Number.parseInt(result.cursor))
 }

@@ -95,6 +95,7 @@ export function createMetrics ({ engine, tally, connections, rooms, ready }: Met
     const { applied, repeated, ignored, rejected, gaps } = drained()
     return Object.entries({ applied, repeated, ignored, rejected, producer_gap: gaps })
   }), ['effect'])
+  counter('drain_rejected', 'Rejected events by the code of the refusal.', each('code', () => drained().refusals), ['code'])
   counter('timers_fired', 'Due times that fired.', one(() => drained().timers))
   counter('drain_redis_seconds', 'Time of Redis spent in the reducer.', one(() => drained().redis_us / 1e6))
   const histogram = (name: string, help: string, buckets: number[]): Histogram =>

@@ -104,6 +104,7 @@ t.test('secrets from files', async t => {
 })
 
 t.test('misspelt names are found, service links are not taken for them', async t => {
+  t.same(unknownSettings({ HEADWAY_URL: 'http://127.0.0.1', HEADWAY_TOKEN: 'x' }), [], 'commands read these')
   t.same(unknownSettings({
     ...GOOD,
     HEADWAY_JWT_SECRETT: 'x',

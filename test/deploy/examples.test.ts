@@ -65,7 +65,8 @@ t.test('nginx takes its file', async t => {
 t.test('systemd: commands of the code, a stop that holds the drain', async t => {
   for (const role of ['gateway', 'persister']) {
     const unit = read(`systemd/headway-${role}.service`)
-    t.match(unit, `ExecStart=/usr/bin/env node --max-semi-space-size=4 src/cli/headway.ts ${role}\n`)
+    t.match(unit, `ExecStart=/usr/bin/env node --max-semi-space-size=4 dist/cli/headway.js ${role}\n`)
+    t.match(unit, /\(npm ci && npm run build && npm prune --omit=dev\)/, 'what is built runs: the system\'s node may be one that strips no types')
     t.match(unit, /^DynamicUser=yes$/m)
     const verdict = judged('systemd-analyze', ['verify', join(DEPLOY, `systemd/headway-${role}.service`)])
     if (verdict === null) t.comment('systemd-analyze is not installed')

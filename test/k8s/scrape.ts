@@ -67,7 +67,7 @@ function collectGarbage (): void {
   ;(runInNewContext('gc') as () => void)()
 }
 
-/** Touches what has a label: a socket that joins, is refused a message and closes, and a job from its start to its end. */
+/** Touches what has a label: a socket that joins, is refused a message and closes; an event that is rejected; a job from start to end. */
 async function watchedJob (url: string): Promise<void> {
   const token = await signToken({
     secret: SECRET, tenant_id: 'acme', tenant_claim: 'app_metadata.tenant_id', scopes: ['jobs:read', 'jobs:write'], subject: 'test', lifetime_s: 600
@@ -83,6 +83,7 @@ async function watchedJob (url: string): Promise<void> {
   await until(() => heard.has('job.snapshot'), { what: 'the socket has joined' })
   socket.send('{"action":"nonsense","id":"n"}')
   await until(() => heard.has('error'), { what: 'the message is refused' })
+  await call('PUT', '/v1/jobs/nowhere/items/i', { state: 'completed' })
   await call('PUT', '/v1/jobs/job/items/i', { state: 'completed' })
   await until(() => heard.has('job.completed'), { what: 'the socket hears the end' })
   if (socket.readyState === WebSocket.OPEN) socket.close()

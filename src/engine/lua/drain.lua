@@ -32,8 +32,8 @@
 -- ARGV[18] outbox_hold        int  1 = stop while the outbox is full, 0 = mark jobs dirty
 -- ARGV[19] waiting_jobs_max   int
 --
--- Returns {word, entries, cursor, more, elapsed_us, applied, repeated, ignored, rejected, gaps, timers, epoch}, the epoch of the
--- partition's last data loss with ok only; word is
+-- Returns {word, entries, cursor, more, elapsed_us, applied, repeated, ignored, rejected, gaps, timers, epoch, refusals}, the epoch
+-- of the partition's last data loss and the codes of what was rejected with ok only; word is
 -- ok             entries were read up to the bound; more = 1 when there may be others
 -- newer_format   stopped before an entry of a newer build
 -- absent         the partition was never created, or was wiped: create_partition.lua
@@ -128,8 +128,11 @@ if #R.entries > 0 or #R.order > 0 or now - last_ms >= 1000 then
 -- #include lib/prepare.lua
 -- #include lib/write.lua
 end
+local refusals = {}
+for at = 1, #(R.dead_letters or {}) do refusals[at] = R.dead_letters[at][6] end -- their codes
 local ended_at = redis.call('TIME')
 return {
   word, #R.entries, R.cursor, R.more and 1 or 0, (ended_at[1] - started_at[1]) * 1000000 + ended_at[2] - started_at[2],
-  R.count - R.repeated - R.ignored - R.rejected - R.skipped, R.repeated, R.ignored, R.rejected, R.gaps, R.timers, stored_meta[2]
+  R.count - R.repeated - R.ignored - R.rejected - R.skipped, R.repeated, R.ignored, R.rejected, R.gaps, R.timers, stored_meta[2],
+  table.concat(refusals, ' ')
 }
