@@ -103,7 +103,7 @@ export function createHub ({ engine, tally, progress_interval_ms: progressMs }: 
 
   async function recheckAll (): Promise<void> {
     for (const room of tenants.values()) void room.recheck()
-    await inTurn(rooms.values(), room => room.recheck())
+    await inTurn([...rooms.values()].values())
   }
 
   /** A job in which nothing happens has a new epoch too, and nobody publishes it. */
@@ -113,12 +113,12 @@ export function createHub ({ engine, tally, progress_interval_ms: progressMs }: 
     raised.clear()
     for (const room of tenants.values()) void room.recheck()
     const concerned = [...rooms.values()].filter(({ tenant_id: tenant, job_id: id }) => partitions.has(engine.partitionOf(tenant, id)))
-    await inTurn(concerned.values(), room => room.renew())
+    await inTurn(concerned.values())
   }
 
-  async function inTurn (waiting: IterableIterator<Room>, look: (room: Room) => Promise<void>): Promise<void> {
+  async function inTurn (waiting: IterableIterator<Room>): Promise<void> {
     await Promise.all(Array.from({ length: RECHECKS_AT_ONCE }, async () => {
-      for (const room of waiting) await look(room)
+      for (const room of waiting) await room.recheck()
     }))
   }
 

@@ -34,7 +34,7 @@ const BUFFER_MESSAGES_MAX = 1_000
 const KEPT_MESSAGES_MAX = 128
 const RETRY_MS_MIN = 250
 const RETRY_MS_MAX = 5_000
-/** How long a job that Redis has lost may take to come back, before its watchers are told that it is gone. */
+/** How long a job that Redis has lost may take to come back (sent again, put back) before its watchers are told that it is gone. */
 const PATIENCE_MS = 60_000
 
 export interface RoomOptions {
@@ -48,7 +48,7 @@ export interface RoomOptions {
   job_id: string
   /** Progress goes out at most so often. */
   progress_interval_ms: number
-  /** After a loss of writes a job that is not there is waited for; absent = a minute. */
+  /** A job that was not seen to end and is not there is waited for; absent = a minute. */
   patience_ms?: number
   /** Called once, when nobody is left. */
   onEmpty: () => void
@@ -60,11 +60,6 @@ export interface Room {
   join: (member: Member, options?: JoinOptions) => Place
   /** Something may have been missed: reads the job again and tells the members when it has moved. */
   recheck: () => Promise<void>
-  /**
-   * The same when Redis has lost writes. A job that it does not have any more may come back, sent again by its worker or put back by
-   * the persister: for a while nobody is told that it is gone.
-   */
-  renew: () => Promise<void>
   /** The newest state heard of; null = none yet. */
   peek: () => { job: StoredJob, registration: Registration } | null
   close: () => void
@@ -101,8 +96,8 @@ export function createRoom (options: RoomOptions): Room {
   let recent: CatchUp | null = null
   /** The last read failed: nothing that arrives can be trusted to continue the position. */
   let suspect = false
-  /** Monotonic ms until which a job that is not there may come back. */
-  let patientUntil = 0
+  /** Monotonic ms until which a job that a read has missed may come back; 0 = none has. */
+  let missingUntil = 0
   let retry: NodeJS.Timeout | undefined
   let failures = 0
   let closed = false
@@ -123,8 +118,7 @@ export function createRoom (options: RoomOptions): Room {
   }
 
   function closeIfEmpty (): void {
-    const here = audience.size + absent.size + lobby.size + (reading?.joiners.size ?? 0)
-    if (here === 0) close()
+    if (audience.size + absent.size + lobby.size + (reading?.joiners.size ?? 0) === 0) close()
   }
 
   // --- what the channel says
@@ -135,15 +129,17 @@ export function createRoom (options: RoomOptions): Room {
     const frames = held ? [] : advance(message)
     if (reading !== null) buffer(reading, { message, frames })
     else if (recent !== null) {
-      if (known === null || recent.messages >= KEPT_MESSAGES_MAX) {
-        forget()
-      } else {
+      if (known === null || recent.messages >= KEPT_MESSAGES_MAX) forget()
+      else {
         recent.hear(message, frames)
         shelf.weigh(lobby, recent.bytes)
       }
     }
-    if (reading === null && message.type === 'update' && absent.size > 0) startRead(false, absent.take())
+    if (reading === null && message.type === 'update' && absent.size > 0) startRead(owed(), absent.take())
   }
+
+  /** Live members wait for a read: whatever is read next is for them too. */
+  const owed = (): boolean => suspect || missingUntil > 0
 
   function buffer (read: Read, heard: Heard): void {
     if (read.again) return
@@ -197,6 +193,7 @@ export function createRoom (options: RoomOptions): Room {
   function vanish (): void {
     const ended = known !== null && isTerminal(known.job.state)
     known = null
+    missingUntil = 0
     endAll(audience.takeAll(), ended ? null : unknownJob(id))
   }
 
@@ -235,6 +232,7 @@ export function createRoom (options: RoomOptions): Room {
     if (found === null) {
       unknown(read)
     } else {
+      missingUntil = 0
       for (const seat of absent.take()) read.joiners.add(seat)
       const catchUp = new CatchUp(found, read.after)
       // A newer run, or a loss that the channel has not told of yet: for everybody.
@@ -252,17 +250,24 @@ export function createRoom (options: RoomOptions): Room {
 
   /** The job is not there. Whoever may wait does; a registration that came in meanwhile is read at once. */
   function unknown (read: Read): void {
-    const left = patientUntil - performance.now()
-    if (known === null || left <= 0) vanish()
+    const running = known !== null && !isTerminal(known.job.state)
+    if (running) missingUntil ||= performance.now() + patienceMs
+    const left = missingUntil - performance.now()
+    if (!running || left <= 0) vanish()
     else awaitReturn(read, left)
-    for (const seat of read.joiners) if (absent.add(seat)) read.joiners.delete(seat)
+    for (const seat of read.joiners) {
+      if (seat.joined) seat.wait_until = missingUntil // its socket was behind: it waits like the others
+      if (absent.add(seat)) read.joiners.delete(seat)
+    }
     endAll(read.joiners, unknownJob(id))
-    if (absent.size > 0 && read.buffer.some(({ message }) => message.type === 'update')) startRead(false, absent.take())
+    if (absent.size === 0 || !read.buffer.some(({ message }) => message.type === 'update')) return
+    if (reading === null) startRead(owed(), absent.take())
+    else for (const seat of absent.take()) reading.joiners.add(seat)
   }
 
   /** Live members stay where they are, and what the channel says may be the job's return. */
   function awaitReturn (read: Read, ms: number): void {
-    retry = setTimeout(() => startRead(true, new Set()), ms)
+    retry = setTimeout(() => startRead(true, new Set()), Math.ceil(ms) + 1) // a timer may be a millisecond early
     for (const { message } of read.buffer) advance(message)
   }
 
@@ -332,7 +337,7 @@ export function createRoom (options: RoomOptions): Room {
     tally.from_memory += served.size
     if (recent !== null) seatAll(recent, served)
     if (rest.length === 0) return
-    if (reading === null) startRead(suspect, new Set(rest))
+    if (reading === null) startRead(owed(), new Set(rest))
     else for (const seat of rest) reading.joiners.add(seat)
   }
 
@@ -364,15 +369,10 @@ export function createRoom (options: RoomOptions): Room {
     return startRead(true, absent.take()).settled
   }
 
-  function renew (): Promise<void> {
-    patientUntil = performance.now() + patienceMs
-    return recheck()
-  }
-
   function enter (seat: Seat): void {
     if (reading !== null) reading.joiners.add(seat)
     else if (servedFromMemory(seat)) lobby.add(seat)
-    else startRead(suspect, new Set([seat]))
+    else startRead(owed(), new Set([seat]))
   }
 
   function join (member: Member, { wait_ms: waitMs = 0, since = null, min_interval_ms: minMs = 0 }: JoinOptions = {}): Place {
@@ -390,7 +390,7 @@ export function createRoom (options: RoomOptions): Room {
     }
   }
 
-  return { tenant_id: tenant, job_id: id, join, recheck, renew, peek: () => known, close }
+  return { tenant_id: tenant, job_id: id, join, recheck, peek: () => known, close }
 }
 
 function isOlder (one: Position, than: Position): boolean {
