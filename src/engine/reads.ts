@@ -54,6 +54,7 @@ const jobScript = loadScript('read_job.lua')
 const itemsScript = loadScript('read_items.lua')
 const logScript = loadScript('read_log.lua')
 
+/** Each rejects with redis_unavailable when a job is not there because its partition was lost: it may be put back. */
 export interface Reads {
   /** @param after_seq position of a watcher that wants to know what it missed; absent = a new one */
   readJob (tenant: string, id: string, after_seq?: number): Promise<JobRead | null>
@@ -72,7 +73,7 @@ export function createReads ({ connections, keys }: { connections: Connections, 
     async readJob (tenant, id, after_seq = -1) {
       const wanted = { items_max: SNAPSHOT_ITEMS_MAX, chunks_max: SNAPSHOT_CHUNKS_MAX, after_seq }
       const reply = replyOf(jobScript, await jobScript.run(redis, named(tenant, id), wanted))
-      if (reply[0] === 'unknown_job') return null
+      if (isMissing(reply[0])) return null
       const [, header, registration, gap_ms, partition_epoch, now_ms] = reply as [string, string, string, string, string, string]
       const [ids, records, truncated, chunks, openIds, openRecords] = reply.slice(6) as
         [string[], (string | null)[], number, string[], string[], (string | null)[]]
@@ -94,7 +95,7 @@ export function createReads ({ connections, keys }: { connections: Connections, 
       }
       const wanted = { index: cursor ?? 0, limit, state: state ?? '', scan_max: SCAN_MAX }
       const reply = replyOf(itemsScript, await itemsScript.run(redis, named(tenant, id), wanted))
-      if (reply[0] === 'unknown_job') return null
+      if (isMissing(reply[0])) return null
       const [, header, gap_ms, partition_epoch, next] = reply as [string, string, string, string, string]
       const [ids, records] = reply.slice(5) as [string[], (string | null)[]]
       return {
@@ -105,7 +106,7 @@ export function createReads ({ connections, keys }: { connections: Connections, 
     },
     async readLog (tenant, id, after_seq, events_max = Number.MAX_SAFE_INTEGER) {
       const reply = replyOf(logScript, await logScript.run(redis, named(tenant, id), { after_seq, events_max }))
-      if (reply[0] === 'unknown_job') return null
+      if (isMissing(reply[0])) return null
       const [, header, registration, gap_ms, partition_epoch] = reply as [string, string, string, string, string]
       const [truncated, chunks] = reply.slice(5) as [number, string[]]
       return {
@@ -116,6 +117,12 @@ export function createReads ({ connections, keys }: { connections: Connections, 
       }
     }
   }
+}
+
+/** @throws HeadwayError redis_unavailable */
+function isMissing (word: unknown): boolean {
+  if (word !== 'lost') return word === 'unknown_job'
+  throw new HeadwayError('redis_unavailable', 'Redis has lost its data, and jobs may be put back; repeat the request in a moment.')
 }
 
 function eventsOf (chunks: string[], after_seq: number): LoggedEvent[] {

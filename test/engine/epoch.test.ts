@@ -4,6 +4,7 @@
 import t from 'tap'
 import { createEngine } from '../../src/engine/engine.ts'
 import type { Engine } from '../../src/engine/engine.ts'
+import { createPartition } from '../../src/engine/partitions.ts'
 import { loadScript } from '../../src/engine/script.ts'
 import type { WorkerEvent } from '../../src/protocol/worker-events.ts'
 import { onEachTopology, randomPrefix } from '../support/topology.ts'
@@ -57,6 +58,23 @@ t.test('epochs and formats', async (t) => {
       t.match(await engine.submit(register()), { outcome: 'ok', effect: 'applied' })
       const after = await engine.readJob('acme', 'job')
       t.ok(after !== null && before !== null && after.job.epoch > before.job.epoch)
+    })
+
+    await t.test('a job of a partition that was lost is not called unknown until jobs have had time to be put back', async (t) => {
+      const engine = await started()
+      await engine.submit(register())
+      const { command } = engine.connections
+      const { key } = engine.keys.job('acme', 'job')
+      const lost = { code: 'redis_unavailable' }
+      const reads: (() => Promise<unknown>)[] = [
+        () => engine.readJob('acme', 'job'), () => engine.readLog('acme', 'job', 0), () => engine.readItems('acme', 'job', { limit: 1 })
+      ]
+      for (const name of [key, ...Object.values(engine.keys.partition(0))]) await command.unlink(name)
+      for (const read of reads) await t.rejects(read(), lost, 'nobody has made the partition anew yet')
+      await createPartition(command, engine.keys, 0, { hold_ms: 60_000 })
+      for (const read of reads) await t.rejects(read(), lost, 'it waits for the persister')
+      await command.hset(engine.keys.partition(0).meta, 'hold', Date.now() - 1)
+      for (const read of reads) t.equal(await read(), null, 'that is over')
     })
 
     await t.test('an entry of a newer format stops the reducer before it; what stood before it took effect', async (t) => {

@@ -8,10 +8,14 @@
 -- ARGV[3] state     word  only items in it; empty = all
 -- ARGV[4] scan_max  int   items looked at, at most
 --
--- Returns {'ok', header, gap_ms, partition_epoch, next_index, ids, records}, next_index empty at the end; or {'unknown_job'}
+-- Returns {'ok', header, gap_ms, partition_epoch, next_index, ids, records}, next_index empty at the end; or {'unknown_job'},
+-- or {'lost'} as of read_job.lua
+
+-- #include lib/restoring.lua
 
 local PAGE_ITEMS = 16
 local header = redis.call('HGET', KEYS[1], '_')
+if not header and restoring(KEYS[2]) then return { 'lost' } end
 if not header then return { 'unknown_job' } end
 local meta = redis.call('HMGET', KEYS[2], '_', 'ep')
 local gap_ms = meta[1] and string.match(meta[1], '^[^\t]*\t[^\t]*\t([^\t]*)') or '0'

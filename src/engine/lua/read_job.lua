@@ -9,12 +9,14 @@
 -- ARGV[3] after_seq   int  the position; -1 = none, no log is read
 --
 -- Returns {'ok', header, registration, gap_ms, partition_epoch, now_ms, ids, records, truncated, chunks, open_ids, open_records} or
--- {'unknown_job'}; truncated = 1 when the log does not continue the position; open = further items in process, when one was given
+-- {'unknown_job'}, or {'lost'}: it is not there, but its partition was lost and jobs may be put back; truncated = 1 when the log does not continue the position; open = further items in process, when one was given
 
 -- #include lib/log_after.lua
 -- #include lib/open_items.lua
+-- #include lib/restoring.lua
 
 local stored = redis.call('HMGET', KEYS[1], '_', 'r')
+if not stored[1] and restoring(KEYS[2]) then return { 'lost' } end
 if not stored[1] then return { 'unknown_job' } end
 local meta = redis.call('HMGET', KEYS[2], '_', 'ep')
 local time = redis.call('TIME')
