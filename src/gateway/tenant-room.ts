@@ -85,6 +85,8 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
   let retry: NodeJS.Timeout | undefined
   let lost: NodeJS.Timeout | undefined
   let failures = 0
+  /** The last list for everybody failed: the next one is for them too. */
+  let owed = false
   let closed = false
 
   /** A failure shows in the first read, which tells the joiners. */
@@ -111,6 +113,7 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
     const settled = new Promise<void>(resolve => { done = resolve })
     const read: Read = { reset, joiners, changes: new Map(), again: false, done, settled }
     reading = read
+    owed = false
     clearTimeout(retry)
     opened.then(() => engine.listJobs(tenant, { limit: SNAPSHOT_JOBS })).then(page => finish(read, page), error => fail(read, error))
     return read
@@ -185,6 +188,7 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
     for (const member of joiners) member.ended(toHeadwayError(error))
     read.done()
     if (live.size > 0 && (read.reset || read.again)) {
+      owed = true
       const most = Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** failures++)
       retry = setTimeout(() => startRead(true, new Set()), most / 2 + Math.random() * most / 2)
     }
@@ -218,7 +222,7 @@ export function createTenantRoom (options: TenantRoomOptions): TenantRoom {
   return {
     join (member) {
       if (reading !== null) reading.joiners.add(member)
-      else startRead(false, new Set([member]))
+      else startRead(owed, new Set([member]))
       return () => {
         live.delete(member)
         reading?.joiners.delete(member)

@@ -297,6 +297,19 @@ t.test('Redis away: joiners are told, members wait for the reset', async t => {
   t.same(first.heard, ['reset:'])
 })
 
+t.test('who joins while members wait for another list does not take it from them', async t => {
+  const { room, first, list } = await liveRoom(page(['a', 1]))
+  void room.recheck()
+  ;(await list(2)).reject(new HeadwayError('redis_unavailable', 'away'))
+  await settled()
+  const late = watcher()
+  room.join(late)
+  ;(await list(3)).resolve(page(['b', 1]))
+  await settled()
+  t.same(first.heard, ['reset:b1'])
+  t.same(late.heard, ['joined', 'snap:b1'])
+})
+
 t.test('the last one to leave closes the room, in the middle of a list too', async t => {
   const { engine, leave, emptied } = await liveRoom(page())
   leave()
