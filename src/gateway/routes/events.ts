@@ -28,7 +28,8 @@ export function registerEventsRoute (app: FastifyInstance, options: EventsRouteO
   app.get<{ Params: JobParams, Querystring: EventsQuery }>('/v1/jobs/:id/events', { config, schema, exposeHeadRoute: false }, async (request, reply) => {
     const { query, params: { id }, headers } = request
     admission.knock(request)
-    const since = cursorOf(query.since ?? headers['last-event-id']?.toString())
+    // A browser that comes back sends the same address again: what it has heard since then counts.
+    const since = cursorOf(headers['last-event-id']?.toString() ?? query.since)
     const identity = await admitReader(request, query, options)
     let epoch = since?.epoch ?? 0
     await streamEvents(request, reply, identity, options, {
