@@ -32,7 +32,7 @@ export class TenantWatch {
     this.#tenant = tenant
   }
 
-  /** @returns settles with the list, or when it was stopped before; rejects with why there is none */
+  /** @returns settles with the list; rejects with why there is none: `closed` when it was stopped before */
   begin (onJoined: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       let joined = false
@@ -47,7 +47,7 @@ export class TenantWatch {
       const leave = this.#leave
       this.#leave = () => {
         leave?.()
-        resolve()
+        reject(new HeadwayError('closed', 'The tenant is not watched any more, or anew, before the list came.'))
       }
     })
   }

@@ -134,6 +134,14 @@ t.test('stopped while it is behind', async t => {
   t.same(left, seats)
 })
 
+t.test('stopped before its list: who asked hears so', async t => {
+  const backlog = new Backlog({ outlet: null, write () {} }, 100)
+  const watch = new TenantWatch({ backlog, tenantEnded () {}, tenantLost () {} }, { joinTenant: () => () => {} }, 'acme')
+  const joined = watch.begin(() => {})
+  watch.stop()
+  await t.rejects(joined, { code: 'closed' })
+})
+
 t.test('a real socket that does not read while 300 jobs end hears of every end', async t => {
   const JOBS = 300
   const redis = await privateRedis(t)
