@@ -121,7 +121,7 @@ export function createConnection (params: ConnectionParams): Connection {
   function check (current: number): void {
     if (asked) return
     asked = true
-    send({ action: 'ping' })
+    send({ action: 'ping', id: 'ping' }) // or its refusal would look like the end of the tenant's stream
     setTimer(() => lost(current, 1006, ''), PONG_MS_MAX)
   }
 

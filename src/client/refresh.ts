@@ -15,6 +15,8 @@ export interface Refresher {
 /** Before the end; who issues tokens (Supabase among them) gives a new one when the old has less than 90 s to live. */
 const AHEAD_MS = 60_000
 const AGAIN_MS = 10_000
+/** An error without an id would be taken for one of the tenant's stream. */
+const REQUEST_ID = 'refresh'
 /** Timers cannot hold more than 2^31 ms. */
 const WAIT_MS_MAX = 86_400_000
 
@@ -39,7 +41,7 @@ export function createRefresher ({ getToken, send, clock }: {
     const asked = token
     const fresh = await Promise.resolve().then(getToken).catch(() => asked)
     if (asked !== token || asked === '') return // another socket, or none
-    if (fresh !== token && send({ action: 'authenticate', token: fresh })) token = fresh
+    if (fresh !== token && send({ action: 'authenticate', token: fresh, id: REQUEST_ID })) token = fresh
     arm()
   }
 

@@ -27,6 +27,18 @@ t.test('a minute before the end another token is asked for and told', async t =>
   t.match(socket().sent.filter(({ action }) => action === 'authenticate'), [{ token: world.token }], 'once')
 })
 
+t.test('a token that the server refuses is no word about a watch', async t => {
+  const world = { token: 'first' }
+  const { client, socket } = await live({ getToken: () => world.token })
+  const tenant = client.watchTenant()
+  world.token = 'second'
+  await client.refreshToken()
+  const { id } = socket().last('authenticate') as { id?: string }
+  socket().says({ type: 'error', id: id ?? null, code: 'token_expired', detail: 'The token has expired.' })
+  t.equal(tenant.getSnapshot().error, null)
+  client.close()
+})
+
 t.test('the application may say that there is another token; the same one is not told again', async t => {
   const world = { token: 'first' }
   const { client, socket } = await live({ getToken: () => world.token })
