@@ -30,6 +30,8 @@ export class CatchUp {
   /** Seq behind which the log was read; null = it was not. */
   readonly #after: number | null
   readonly #readAt = performance.now()
+  /** Of the events that were read, each encoded when somebody first needs it: after a restart many come, from many places. */
+  readonly #logged: Frame[] = []
   /** What it weighs, about. */
   bytes: number
   #encodedAt = 0
@@ -99,7 +101,7 @@ export class CatchUp {
     const resumed = since !== null && this.continues(since, known)
     const frames = resumed
       ? [
-          ...found.events.filter(({ seq }) => seq > since.seq).map(event => jobFrame(eventMessage(event, job, kind, job.updated_at))),
+          ...this.#loggedBehind(since.seq),
           ...heard.flatMap(one => one.frames.filter(({ head }) => head !== null && head.seq > since.seq))
         ]
       : [this.#snapshot(since !== null), ...heard.flatMap(one => one.frames)]
@@ -107,6 +109,21 @@ export class CatchUp {
     for (const line of openItems(resumed ? found : null, heard)) frames.push(jobFrame(itemProgressMessage(stands, kind, line)))
     if (resumed || stands !== job) frames.push(jobFrame(progressMessage(stands, stands.updated_at)))
     return frames
+  }
+
+  #loggedBehind (seq: number): Frame[] {
+    const { events, job, registration: { item_kind: kind } } = this.found
+    const frames: Frame[] = []
+    for (const [n, event] of events.entries()) {
+      if (event.seq > seq) frames.push(this.#logged[n] ??= this.#weighed(jobFrame(eventMessage(event, job, kind, job.updated_at))))
+    }
+    return frames
+  }
+
+  /** Frames are there as text and as bytes. */
+  #weighed (frame: Frame): Frame {
+    this.bytes += 2 * frame.size
+    return frame
   }
 
   #snapshot (reset: boolean): Frame {

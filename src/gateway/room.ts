@@ -336,6 +336,7 @@ export function createRoom (options: RoomOptions): Room {
     const rest = seats.filter(seat => !served.has(seat))
     tally.from_memory += served.size
     if (recent !== null) seatAll(recent, served)
+    if (recent !== null) shelf.weigh(lobby, recent.bytes)
     if (rest.length === 0) return
     if (reading === null) startRead(owed(), new Set(rest))
     else for (const seat of rest) reading.joiners.add(seat)
