@@ -84,10 +84,15 @@ export function snapshotMessage (
 
 /** A logged event as clients get it, live or from the log. An item's event shows the item as it was then. */
 export function eventMessage (event: LoggedEvent, job: StoredJob, itemKind: string, nowMs: number): JobMessage {
-  const envelope = { ts: formatTimestamp(event.ts), correlation_id: event.cid, job_id: job.id, seq: event.seq, rev: event.rev }
+  const ts = formatTimestamp(event.ts)
+  const { cid, seq, rev } = event
+  // Most events are of items: by name, as in jobMetrics.
+  if (event.event === 'item') {
+    const data = itemView(event.item, 'running')
+    return { type: `${itemKind}.${event.name}`, ts, correlation_id: cid, job_id: job.id, seq, rev, data }
+  }
+  const envelope = { ts, correlation_id: cid, job_id: job.id, seq, rev }
   switch (event.event) {
-    case 'item':
-      return { type: `${itemKind}.${event.name}`, ...envelope, data: itemView(event.item, 'running') }
     case 'state_changed': {
       const data = { prior_state: event.prior, new_state: event.next, reason: event.reason, forced: event.forced }
       return { type: 'job.state_changed', ...envelope, data }
