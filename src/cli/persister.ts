@@ -5,7 +5,7 @@ import { runPersister, type RunningPersister } from '../main.ts'
 import { UsageError, tellFault, untilToldToStop, type Command } from './command.ts'
 
 /** Not told in the help: a persister has neither users nor sockets. */
-const OF_GATEWAYS = new RegExp('^(WEBSOCKET_|SUPABASE_ANON_KEY|HEADWAY_(PUBLIC_PROBES|DASHBOARD|ALLOWED_ORIGINS|TRUST_PROXY|JWT_|TENANT_|USER_|PING_|' +
+const OF_GATEWAYS = new RegExp('^(WEBSOCKET_|SUPABASE_ANON_KEY|HEADWAY_(PUBLIC_PROBES|DASHBOARD|ALLOWED_ORIGINS|TRUST_PROXY|JWT_|JWKS_|TENANT_|USER_|PING_|' +
   'PROGRESS_|SOCKET|BEHIND_|DRAIN_|HANDSHAKES_|BODY_|FRAME_|SUBSCRIPTIONS_|MESSAGES_|ARCHIVE_))')
 
 export const command: Command = {

@@ -73,6 +73,9 @@ export const SETTINGS = Type.Object({
     minLength: 32,
     description: 'Key of the HS256 tokens, at least 32 characters; Supabase\'s JWT secret fits.'
   }),
+  HEADWAY_JWKS_URL: text('', HTTP_OR_NONE, 'must begin with https://', {
+    description: 'Public keys of tokens, besides: ES256, RS256, EdDSA. Supabase: https://<project>.supabase.co/auth/v1/.well-known/jwks.json. Empty = HS256 only.'
+  }),
   HEADWAY_TENANT_CLAIM: text('app_metadata.tenant_id', /^[\w-]+(\.[\w-]+)*$/, 'must be names of claims joined by dots', {
     description: 'Claim that names the tenant; dots go into objects. Must not be one that users can edit; sub = each user is a tenant.'
   }),

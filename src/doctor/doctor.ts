@@ -12,6 +12,7 @@ import { findingsOf, reasonOf, type Finding } from './finding.ts'
 import { examineConfigured, examinePartitions } from './partitions.ts'
 import { examineServer, type Node } from './redis-server.ts'
 import { examineStorage } from './storage.ts'
+import { examineTokenKeys } from './token-keys.ts'
 
 export interface ExamineOptions {
   /** Mend what can be mended in Redis; else nothing is written anywhere. */
@@ -22,6 +23,7 @@ export interface ExamineOptions {
 export async function examine (env: Environment, { repair }: ExamineOptions): Promise<Finding[]> {
   const { findings, config } = examineConfiguration(env)
   if (config === null) return findings
+  findings.push(...await examineTokenKeys(config))
   let lastError = ''
   let connections: Connections
   try {

@@ -1,9 +1,11 @@
-// Who is asking: an HS256 token becomes a tenant and its scopes. The list of algorithms is fixed here, never read from a token.
+// Who is asking: a token becomes a tenant and its scopes. HS256 by the shared secret, others by public keys where there are some; which
+// algorithms count is fixed there, never read from a token.
 
 import { createSecretKey, type KeyObject } from 'node:crypto'
 import { HeadwayError } from '../protocol/errors.ts'
 import { isId } from '../protocol/ids.ts'
 import { verifyHs256 } from './hs256.ts'
+import { createVerifyByKeys, type VerifyByKeys } from './jwks.ts'
 
 /** jobs:read sees, jobs:control pauses, resumes and cancels, jobs:write is a worker's. */
 export type Scope = 'jobs:read' | 'jobs:control' | 'jobs:write'
@@ -25,6 +27,8 @@ export interface Identity {
 
 export interface AuthOptions {
   jwt_secret: string
+  /** Where public keys of tokens are; empty or absent = nowhere. */
+  jwks_url?: string
   /** Path of the claim that names the tenant, joined by dots. */
   tenant_claim: string
   /** Scopes of a token without a `scope` claim. */
@@ -34,17 +38,18 @@ export interface AuthOptions {
 }
 
 export interface Auth {
-  /** @throws HeadwayError unauthorized or token_expired (401), forbidden (403) when the token names no tenant */
+  /** @throws HeadwayError unauthorized or token_expired (401), forbidden (403) when the token names no tenant, overloaded without keys */
   verify: (token: string) => Promise<Identity>
 }
 
 export function createAuth (options: AuthOptions): Auth {
   const key = createSecretKey(options.jwt_secret, 'utf8')
+  const byKeys = options.jwks_url ? createVerifyByKeys({ url: options.jwks_url }) : null
   const path = options.tenant_claim.split('.')
   const defaults: ReadonlySet<string> = new Set(options.user_scopes)
   return {
     async verify (token) {
-      const claims = claimsOf(token, key)
+      const claims = await claimsOf(token, key, byKeys)
       const tenant = at(claims, path)
       if (!isId(tenant)) {
         throw new HeadwayError('forbidden', `The token's claim ${options.tenant_claim} names no tenant; it must be an identifier.`)
@@ -72,8 +77,8 @@ export function bearerOf (header: string | undefined): string | null {
 interface Claims { [name: string]: unknown, exp?: number }
 
 /** The claims of time are RFC 7519 §4.1.4–5: seconds, fractions allowed. */
-function claimsOf (token: string, key: KeyObject): Claims {
-  const claims = verifyHs256(token, key)
+async function claimsOf (token: string, key: KeyObject, byKeys: VerifyByKeys | null): Promise<Claims> {
+  const claims: Claims | null = verifyHs256(token, key) ?? (byKeys === null ? null : await byKeys(token))
   if (claims === null) throw new HeadwayError('unauthorized', 'The token is not valid here; get a new one.')
   const { exp, nbf } = claims
   const now = Date.now() / 1_000

@@ -18,6 +18,8 @@ export interface GatewaySettings {
   /** off, on, or the addresses of the proxies. */
   trust_proxy: string
   jwt_secret: string
+  /** Public keys of tokens; empty = none. */
+  jwks_url: string
   tenant_claim: string
   user_scopes: readonly Scope[]
   ping_interval_ms: number

@@ -206,6 +206,17 @@ t.test('both families: every Service wants them, and what listens does so on bot
   for (const one of found) t.same(await schemaFaults(one.manifest), [], nameOf(one))
 })
 
+t.test('every component can be added to production, all at once too', async t => {
+  const names = kustomizations().flatMap(({ from }) => /k8s\/components\/([\w-]+)\//.exec(from)?.[1] ?? [])
+  const { components } = kustomizations().find(({ from }) => from === 'k8s/overlays/production/kustomization.yaml')?.manifest
+  // Of redis there is an overlay of its own: production's is elsewhere.
+  const others = names.filter(name => name !== 'redis' && !components.includes(`../../components/${name}`))
+  t.same(others.sort(), ['dual-stack', 'ingress', 'tracing'])
+  const found = renderedWith('production', others, t.testdir({}))
+  if (found === null) return
+  for (const one of found) t.same([...await schemaFaults(one.manifest), ...policyFaults(one.manifest)], [], nameOf(one))
+})
+
 t.test('a Redis of its own is reached by name: an address block need not hold pods', async t => {
   const open = sources.filter(({ manifest }) => manifest.kind === 'NetworkPolicy').filter(({ manifest }) => (manifest.spec.egress ?? []).some((rule: Manifest) =>
     rule.to.some((peer: Manifest) => peer.podSelector?.matchLabels['app.kubernetes.io/name'] === 'headway-redis')))
