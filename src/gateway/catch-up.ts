@@ -78,7 +78,8 @@ export class CatchUp {
 
   /** Whether a cursor has seen more than there is: Redis has lost writes and does not say so yet, or the cursor was made up. */
   isBehind (since: Cursor, known: StoredJob | null): boolean {
-    return since.epoch === this.found.job.epoch && since.seq > this.found.job.seq && !this.continues(since, known)
+    const { epoch, seq } = this.found.job
+    return since.epoch > epoch || (since.epoch === epoch && since.seq > seq && !this.continues(since, known))
   }
 
   /** Whether a cursor can be continued; if not, a snapshot with `reset: true` takes its place. */

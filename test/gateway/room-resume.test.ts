@@ -223,6 +223,18 @@ t.test('a cursor ahead of Redis waits for the epoch that a loss brings', async t
   t.same(one.heard, ['joined', 'reset:5'])
 })
 
+t.test('a cursor of a later epoch than the read waits too: that was of a node which is no primary any more', async t => {
+  const { room, nextRead, settled } = setUp()
+  const one = watcher()
+  room.join(one, { since: { epoch: EPOCH + 1, seq: 5 } })
+  ;(await nextRead(1)).resolve(readAt(7, 7))
+  await settled()
+  t.same(one.heard, [], 'a reset would take it back into a past that is lost')
+  ;(await nextRead(2)).resolve(readAt(5, 5, EPOCH + 1))
+  await settled()
+  t.same(one.heard, ['resumed', 'p5'])
+})
+
 t.test('a cursor that was made up gets its snapshot in the end, and one that leaves meanwhile closes the room', async t => {
   const { engine, room, settled, emptied } = setUp()
   const [liar, leaver] = [watcher(), watcher()]
