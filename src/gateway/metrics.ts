@@ -78,7 +78,7 @@ export function createMetrics ({ engine, tally, connections, rooms, ready }: Met
   counter('joins_from_memory', 'Watchers seated without asking Redis.', one(() => tally.from_memory))
   counter('rechecks', 'Rooms read again because something may have been missed.', one(() => tally.rechecks))
   counter('rechecks_failed', 'Of these, those that Redis did not answer.', one(() => tally.rechecks_failed))
-  counter('sockets_closed', 'WebSockets that have ended, by close code.', each('code', () => tally.closed), ['code'])
+  counter('sockets_closed', 'WebSockets that have ended, by close code, `other` for those of clients\' own.', each('code', () => tally.closed), ['code'])
   counter('refused_messages', 'Messages on sockets answered with an error, by its code.', each('code', () => tally.refused), ['code'])
   counter('connections_refused', 'Sockets and streams that were not taken, by what was exhausted.', each('reason', () => tally.turned_away), ['reason'])
   counter('http_answers', 'HTTP answers, refused upgrades among them; route is the pattern, not the path.', () => [...tally.answered].map(([key, value]) => {

@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import websocket from '@fastify/websocket'
 import type { Logger } from 'pino'
 import type { WebSocket } from 'ws'
-import { HeadwayError } from '../protocol/errors.ts'
+import { CLOSE_CODES, HeadwayError } from '../protocol/errors.ts'
 import { type SocketQuery, socketQuery } from '../protocol/schema/queries.ts'
 import type { Actions } from './actions.ts'
 import type { Admission } from './admission.ts'
@@ -28,6 +28,8 @@ const TOKEN_PROTOCOL = 'bearer.'
 /** How long a peer may take to answer a close frame, ms. */
 const CLOSE_MS_MAX = 5_000
 const TICK_MS_MAX = 1_000
+/** How clients end: done, going away, without a code, cut. */
+const CLIENT_CODES: ReadonlySet<number> = new Set([1000, 1001, 1005, 1006])
 
 /** ws's own defaults allow 100 MiB, 16,384 fragments and 262,144 chunks: a few sockets could take the process down. */
 const WS_LIMITS = { maxFragments: 32, maxBufferedChunks: 1_024, maxPendingAutoPongs: 8, closeTimeout: CLOSE_MS_MAX }
@@ -79,7 +81,7 @@ export function createSockets (options: SocketsOptions): Sockets {
     onClosed (session, code) {
       forget(session)
       if (code === null) return
-      countOne(tally.closed, code)
+      countOne(tally.closed, code in CLOSE_CODES || CLIENT_CODES.has(code) ? code : 'other')
       log.debug({ event: 'socket_closed', close_code: code, tenant_id: session.identity?.tenant_id }, 'a socket was closed')
     },
     onIdentified: admission.identify,

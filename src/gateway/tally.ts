@@ -28,8 +28,8 @@ export interface Tally {
   /** Reads for a room that may have missed something, and how they failed. */
   rechecks: number
   rechecks_failed: number
-  /** Sockets that have ended, by close code. */
-  closed: Map<number, number>
+  /** Sockets that have ended, by close code; `other`: a client named one of its own, of which there are thousands. */
+  closed: Map<number | 'other', number>
   /** Error messages on sockets, by code. */
   refused: Map<ErrorCode, number>
   /** Connections that were not taken, by reason. */

@@ -43,17 +43,21 @@ t.test('figures move with what happens', async t => {
   await Promise.all([first, second, third].map(client => client.of('video.completed')))
   third.socket.close()
   await third.end()
+  const fourth = await new Client(`${url}/v1/ws?token=${worker}`).open()
+  fourth.socket.close(4999)
+  await fourth.end()
 
   const figures = await until(async () => {
     const now = await figuresOf(internalUrl)
     return now.value('headway_connections{kind="websocket"}') === 2 ? now : null
-  }, { what: 'the third has gone' })
+  }, { what: 'two have gone' })
   t.equal(figures.value('headway_rooms{kind="jobs"}'), 1)
   for (const outcome of ['snapshot', 'resumed', 'reset']) t.equal(figures.value(`headway_joins_total{outcome="${outcome}"}`), 1, outcome)
   t.ok(figures.value('headway_joins_from_memory_total') >= 1, 'the second stood where the first did')
   t.equal(figures.value('headway_refused_messages_total{code="unknown_action"}'), 1)
   t.equal(figures.value('headway_http_answers_total{route="/",status="404"}'), 1, 'a refused upgrade')
   t.equal(figures.value('headway_sockets_closed_total{code="1005"}'), 1)
+  t.equal(figures.value('headway_sockets_closed_total{code="other"}'), 1, 'a client cannot make labels')
   t.equal(figures.value('headway_sockets_closed_total{code="1006"}'), 0, 'what never became a socket is none that was closed')
   t.ok(figures.value('headway_deliveries_total') >= first.messages.length + second.messages.length)
   t.ok(figures.value('headway_deliveries_total') >= figures.value('headway_writes_total'))
