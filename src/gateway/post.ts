@@ -1,6 +1,7 @@
-// Writes to sockets. All frames of one turn of the event loop become one write a socket: when it is calm that is a frame at
-// once, when it is busy the turn batches by itself. Sockets with the same frames share the joined bytes. Large rounds go in
-// slices, so that the event loop is never held for long. No compression: frames are shared, compressed ones could not be.
+// Writes to sockets. When it is calm, what one read from Redis brought goes out at once, before all else of that turn of the event
+// loop; when it is busy, all frames of a turn become one write a socket: the turn batches by itself. Sockets with the same frames
+// share the joined bytes. Large rounds go in slices, so that the event loop is never held for long. No compression: frames are
+// shared, compressed ones could not be.
 
 import type { Frame } from './frame.ts'
 import type { Tally } from './tally.ts'
@@ -9,6 +10,8 @@ import type { Tally } from './tally.ts'
 const SLICE_MS_MAX = 6
 /** Sockets between two looks at the clock. */
 const SLICE_STEP = 64
+/** Calm is when nothing was written for so long, ms: a busy loop has the next frames sooner. */
+const CALM_MS = 0.5
 const NOTHING = Buffer.alloc(0)
 
 /** The part of a net.Socket that is used. */
@@ -83,12 +86,15 @@ class Box implements Outlet {
 class Round {
   #due: Box[] = []
   #scheduled = false
+  #ranAt = -Infinity
   #lastFrames: readonly Frame[] = []
   #lastJoined: Buffer = NOTHING
   readonly #tally: Tally
+  readonly #now: () => number
 
-  constructor (tally: Tally) {
+  constructor (tally: Tally, now: () => number) {
     this.#tally = tally
+    this.#now = now
   }
 
   count (frames: number, bytes: number): void {
@@ -116,21 +122,23 @@ class Round {
 
   #schedule (): void {
     this.#scheduled = true
-    setImmediate(() => this.#run())
+    if (this.#now() - this.#ranAt > CALM_MS) process.nextTick(() => this.#run())
+    else setImmediate(() => this.#run())
   }
 
   #run (): void {
-    const until = performance.now() + SLICE_MS_MAX
+    const until = this.#now() + SLICE_MS_MAX
     const boxes = this.#due
     this.#due = []
     let at = 0
     for (; at < boxes.length; at++) {
-      if (at % SLICE_STEP === SLICE_STEP - 1 && performance.now() > until) break
+      if (at % SLICE_STEP === SLICE_STEP - 1 && this.#now() > until) break
       boxes[at]!.deliver()
     }
     this.#lastFrames = []
     this.#lastJoined = NOTHING
     this.#scheduled = false
+    this.#ranAt = this.#now()
     if (at === boxes.length) return
     this.#due = boxes.slice(at)
     this.#schedule()
@@ -143,7 +151,8 @@ function isSame (one: readonly Frame[], other: readonly Frame[]): boolean {
   return true
 }
 
-export function createPost (tally: Tally): Post {
-  const round = new Round(tally)
+/** @param now monotonic ms, for tests */
+export function createPost (tally: Tally, now: () => number = () => performance.now()): Post {
+  const round = new Round(tally, now)
   return { outlet: wire => new Box(wire, round) }
 }

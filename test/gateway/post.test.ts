@@ -50,6 +50,26 @@ t.test('all frames of a turn are one write, which neighbours share', async t => 
   t.equal(outlets[0]!.queued(), 0)
 })
 
+t.test('calm, a frame goes out before the turn goes on; right after it, the turn gathers', async t => {
+  let ms = 0
+  const post = createPost(createTally(), () => ms)
+  const one = wire()
+  const outlet = post.outlet(one)
+  const say = async (text: string): Promise<void> => {
+    outlet.push(plainFrame(text))
+    await new Promise<void>(resolve => { process.nextTick(resolve) })
+  }
+  await say('a')
+  t.same(one.writes.map(texts), [['a']])
+  await say('b')
+  await say('c')
+  await new Promise(setImmediate)
+  t.same(one.writes.map(texts), [['a'], ['b', 'c']])
+  ms = 1
+  await say('d')
+  t.same(one.writes.map(texts).at(-1), ['d'])
+})
+
 t.test('a flush writes at once, and what was flushed is not written again; a dead wire gets nothing', async t => {
   const post = createPost(createTally())
   const [one, dead] = [wire(), { ...wire(), writable: false }]
