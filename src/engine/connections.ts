@@ -114,10 +114,11 @@ function targetOf (url: string, isLoose: boolean): Target {
 export function connect (url: string, log: Log = NO_LOG, { loose = false }: { loose?: boolean } = {}): Connections {
   const { topology, sentinels = null, make } = targetOf(url, loose)
   const clients = new Set<RedisClient>()
+  /** When Redis goes, all connections say the same. */
+  let last = ''
   const open = (options: ClientOptions = {}): RedisClient => {
     const client = make(options)
     if (loose) letLoose(client)
-    let last = ''
     client.on('error', (error: Error & { command?: unknown }) => {
       delete error.command // its arguments may hold the password
       if (error.message !== last) log.warn({ event: 'redis_error', err: error }, `Redis at ${redacted(url)}: ${error.message}`)

@@ -1,8 +1,9 @@
 // One call of the reducer, and how many entries the next one may take.
 
-import type { Connections } from './connections.ts'
+import type { Connections, RedisClient } from './connections.ts'
+import { WAKE_CONSUMER, WAKE_GROUP } from './keys.ts'
 import type { Keys } from './keys.ts'
-import { loadScript, replyOf } from './script.ts'
+import { loadScript, replyOf, type Script } from './script.ts'
 import type { EngineSettings } from './settings.ts'
 
 export type DrainWord = 'ok' | 'absent' | 'torn' | 'replica_changed' | 'held' | 'restoring' | 'newer_format'
@@ -39,7 +40,18 @@ export interface DrainOptions {
 
 export interface DrainParams { connections: Connections, keys: Keys, settings: EngineSettings }
 
-export type Drain = (partition: number, options?: DrainOptions) => Promise<DrainResult>
+export interface Drain {
+  (partition: number, options?: DrainOptions): Promise<DrainResult>
+  /**
+   * Waits in Redis until the partition has an entry that nobody else was woken for, or the time is up, then drains. Both commands go
+   * out together: between an entry and its reduction no message travels, and no process has to be scheduled.
+   *
+   * @param redis waits too: nobody else can use it
+   * @returns null when the reducer failed, or is not known yet: an ordinary call says why
+   * @throws what Redis answers to the wait
+   */
+  whenWoken (redis: RedisClient, partition: number, options: { block_ms: number, events_max: number }): Promise<DrainResult | null>
+}
 
 export const EVENTS_MIN = 16
 export const EVENTS_MAX = 256
@@ -63,26 +75,51 @@ export function createDrain ({ connections, keys, settings }: DrainParams): Drai
     outbox_hold: settings.outbox_full === 'hold' ? 1 : 0,
     waiting_jobs_max: Math.ceil(settings.waiting_jobs_max / keys.partitions)
   }
-  return async (partition, { now_ms = 0, events_max = EVENTS_MAX, jobs_max = JOBS_MAX } = {}) => {
-    const reply = replyOf(script, await script.run(connections.command, { ...keys.partition(partition) }, {
+  const argsOf = (
+    partition: number, { now_ms = 0, events_max = EVENTS_MAX, jobs_max = JOBS_MAX }: DrainOptions
+  ): Parameters<Script['words']> => [
+    { ...keys.partition(partition) },
+    {
       ...fixed, job_prefix: keys.jobPrefix(partition), tenant_prefix: keys.tenantPrefix(partition), partition, now_ms, events_max, jobs_max
-    }))
-    const number = (at: number): number => Number(reply[at] ?? 0)
-    return {
-      word: reply[0] as DrainWord,
-      consumed: number(1),
-      cursor: String(reply[2] ?? ''),
-      more: number(3) === 1,
-      elapsed_us: number(4),
-      applied: number(5),
-      repeated: number(6),
-      ignored: number(7),
-      rejected: number(8),
-      gaps: number(9),
-      timers: number(10),
-      epoch: number(11),
-      refusals: String(reply[12] ?? '').split(' ').filter((code) => code !== '')
     }
+  ]
+
+  async function drain (partition: number, options: DrainOptions = {}): Promise<DrainResult> {
+    return resultOf(await script.run(connections.command, ...argsOf(partition, options)))
+  }
+
+  async function whenWoken (
+    redis: RedisClient, partition: number, { block_ms, events_max }: { block_ms: number, events_max: number }
+  ): Promise<DrainResult | null> {
+    const answers = await redis.pipeline()
+      .xreadgroup('GROUP', WAKE_GROUP, WAKE_CONSUMER, 'COUNT', 1, 'BLOCK', block_ms, 'NOACK', 'STREAMS', keys.partition(partition).ingest, '>')
+      .evalsha(...script.words(...argsOf(partition, { events_max })))
+      .exec()
+    const [[notWoken] = [], [failed, reply] = []] = answers ?? []
+    if (notWoken) throw notWoken
+    return failed ? null : resultOf(reply)
+  }
+
+  return Object.assign(drain, { whenWoken })
+}
+
+function resultOf (answered: unknown): DrainResult {
+  const reply = replyOf(script, answered)
+  const number = (at: number): number => Number(reply[at] ?? 0)
+  return {
+    word: reply[0] as DrainWord,
+    consumed: number(1),
+    cursor: String(reply[2] ?? ''),
+    more: number(3) === 1,
+    elapsed_us: number(4),
+    applied: number(5),
+    repeated: number(6),
+    ignored: number(7),
+    rejected: number(8),
+    gaps: number(9),
+    timers: number(10),
+    epoch: number(11),
+    refusals: String(reply[12] ?? '').split(' ').filter((code) => code !== '')
   }
 }
 

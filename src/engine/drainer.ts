@@ -2,7 +2,7 @@
 // Per partition one call at a time; any number of gateways may do the same at once.
 
 import { inSpan } from '../tracing/trace.ts'
-import type { Connections, Log } from './connections.ts'
+import type { Connections, Log, RedisClient } from './connections.ts'
 import { count, createDrained, haltedOf, type Drained } from './drained.ts'
 import { EVENTS_MAX, nextEventsMax } from './drain.ts'
 import type { Drain, DrainResult } from './drain.ts'
@@ -35,7 +35,6 @@ export interface DrainerParams {
 }
 
 const TORN_RETRY_MS = 25
-const WOKEN_WAIT_MS = 2
 const FORGET_INTERVAL_MS = 60_000
 const PRODUCER_SILENT_MS = 3_600_000
 
@@ -57,6 +56,12 @@ export function createDrainer ({ connections, keys, drain, log, onDrained, sweep
     const result = await inSpan('headway.drain', () => drain(partition, { events_max: allowed }), ({ word, consumed, applied, elapsed_us }) => ({
       'headway.partition': partition, 'headway.word': word, 'headway.entries': consumed, 'headway.applied': applied, 'headway.redis_us': elapsed_us
     }))
+    await settle(partition, allowed, result)
+    return result
+  }
+
+  /** What an answer asks for. */
+  async function settle (partition: number, allowed: number, result: DrainResult): Promise<void> {
     count(drained, result, Date.now())
     onDrained(result)
     if (result.word === 'absent') {
@@ -76,7 +81,6 @@ export function createDrainer ({ connections, keys, drain, log, onDrained, sweep
       if (warned.delete(partition)) drained.halted = haltedOf(warned.values())
       lookAtEpoch(partition, result.epoch)
     }
-    return result
   }
 
   function lookAtEpoch (partition: number, epoch: number): void {
@@ -137,12 +141,17 @@ export function createDrainer ({ connections, keys, drain, log, onDrained, sweep
     return done
   }
 
-  // A busy partition must not keep the blocked read of all others waiting, nor be asked for in a tight loop.
-  const woken = async (partition: number): Promise<void> => {
-    await Promise.race([kick(partition), new Promise<void>((resolve) => setTimeout(resolve, WOKEN_WAIT_MS))])
+  async function reduceNext (partition: number, redis: RedisClient, block_ms: number): Promise<boolean> {
+    const allowed = events_max[partition] as number
+    const result = await drain.whenWoken(redis, partition, { block_ms, events_max: allowed })
+    if (stopped) return false
+    if (result !== null) await settle(partition, allowed, result)
+    if (result?.word === 'ok') return true
+    await kick(partition)
+    return !warned.has(partition)
   }
 
-  const wake = createWake({ connections, keys, log, woken })
+  const wake = createWake({ connections, keys, log, reduceNext })
 
   async function forget (): Promise<void> {
     for (let partition = 0; partition < keys.partitions && !stopped; partition++) {

@@ -11,12 +11,16 @@ export interface ScriptRunner {
   eval (source: string, keys: number, ...args: (string | number)[]): Promise<unknown>
 }
 
+type Words = [sha: string, keys: number, ...(string | number)[]]
+
 export interface Script {
   readonly name: string
   readonly source: string
   readonly sha: string
   readonly keyNames: readonly string[]
   readonly argNames: readonly string[]
+  /** Of an EVALSHA, for who sends it in company of other commands. @throws RangeError when a name of the header is missing */
+  words (keys: Readonly<Record<string, string>>, args?: Readonly<Record<string, string | number>>): Words
   /** @throws RangeError when a name of the header is missing; the error of Redis otherwise */
   run (redis: ScriptRunner, keys: Readonly<Record<string, string>>, args?: Readonly<Record<string, string | number>>): Promise<unknown>
 }
@@ -63,25 +67,34 @@ function ordered (script: string, names: readonly string[], values: Readonly<Rec
   })
 }
 
+/** Redis does not know the script: it was never sent there, or forgotten. */
+export function isUnknownScript (error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT')
+}
+
 /** @param file name in src/engine/lua */
 export function loadScript (file: string): Script {
   const source = withNames(readSource(file))
   const sha = createHash('sha1').update(source).digest('hex')
   const keyNames = namesOf(source, 'KEYS')
   const argNames = namesOf(source, 'ARGV')
+  const words: Script['words'] = (keys, args = {}) => [
+    sha, keyNames.length, ...ordered(file, keyNames, keys), ...ordered(file, argNames, args)
+  ]
   return {
     name: file,
     source,
     sha,
     keyNames,
     argNames,
+    words,
     async run (redis, keys, args = {}) {
-      const values = [...ordered(file, keyNames, keys), ...ordered(file, argNames, args)]
+      const [, ...values] = words(keys, args)
       try {
-        return await redis.evalsha(sha, keyNames.length, ...values)
+        return await redis.evalsha(sha, ...values)
       } catch (error) {
-        if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error
-        return await redis.eval(source, keyNames.length, ...values)
+        if (!isUnknownScript(error)) throw error
+        return await redis.eval(source, ...values)
       }
     }
   }

@@ -1,10 +1,10 @@
-// Who is told at once that entries came in: a blocking XREADGROUP on the ingest streams, as a wake-up only (NOACK, the
-// reducer sets the group's position). The first free gateway wins, so one that is not scheduled delays nobody.
-// A wake swallowed by a dying process is covered by every gateway's sweep.
+// Who reduces an entry that came in: for each partition one connection waits in a blocking XREADGROUP on its ingest stream, as a wake-up
+// only (NOACK, the reducer sets the group's position), and the call of the reducer stands behind it in the same connection (drain.ts).
+// So Redis wakes itself: the first gateway in its line wins, and one that is not scheduled delays nobody.
+// A wake swallowed by a dying connection is covered by every gateway's sweep.
 
 import { Redis } from 'ioredis'
 import type { Connections, Log, RedisClient } from './connections.ts'
-import { WAKE_CONSUMER, WAKE_GROUP } from './keys.ts'
 import type { Keys } from './keys.ts'
 
 export interface Wake { start (): void, stop (): void }
@@ -13,40 +13,36 @@ export interface WakeParams {
   connections: Connections
   keys: Keys
   log: Log
-  /** Called with a partition that has entries; resolves when a first call has been made for it. */
-  woken: (partition: number) => Promise<void>
+  /**
+   * Waits on this connection until the partition has entries, and reduces them. @returns false when the partition stands still
+   * @throws when the connection is of no use
+   */
+  reduceNext: (partition: number, redis: RedisClient, block_ms: number) => Promise<boolean>
 }
 
 const BLOCK_MS = 5000
 const RETRY_MS = 250
-/** Blocking connections of one gateway on a Cluster, one a partition; the sweep covers partitions beyond. */
-const CLUSTER_CONNECTIONS_MAX = 64
+/** Connections of one gateway, one a partition; the sweep covers partitions beyond. */
+const CONNECTIONS_MAX = 256
 
-type Streams = [stream: string, entries: unknown][] | null
-
-export function createWake ({ connections, keys, log, woken }: WakeParams): Wake {
+export function createWake ({ connections, keys, log, reduceNext }: WakeParams): Wake {
   let stopped = true
   const clients = new Set<RedisClient>()
 
   const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, RETRY_MS * (0.5 + Math.random())).unref())
 
-  async function block (client: RedisClient, partitions: number[]): Promise<void> {
-    const streams = partitions.map((n) => keys.partition(n).ingest)
-    const reply = await client.xreadgroup('GROUP', WAKE_GROUP, WAKE_CONSUMER, 'COUNT', 1, 'BLOCK', BLOCK_MS, 'NOACK',
-      'STREAMS', ...streams, ...streams.map(() => '>')) as Streams
-    if (reply) await Promise.all(reply.map(([stream]) => woken(partitions[streams.indexOf(stream)] as number)))
-  }
-
-  async function loop (open: () => Promise<RedisClient>, partitions: number[]): Promise<void> {
+  async function loop (partition: number): Promise<void> {
     let client: RedisClient | undefined
     while (!stopped) {
       try {
-        client ??= await open()
+        client ??= await open(partition)
         clients.add(client)
-        await block(client, partitions)
+        if (!await reduceNext(partition, client, BLOCK_MS)) await pause()
+        // What was published comes first: sockets are written in this turn (gateway/post.ts), the next wait costs as much as such a write.
+        await new Promise(setImmediate)
       } catch (error) {
         if (stopped) break
-        log.debug({ event: 'wake_failed', err: error }, 'blocked read failed; the sweep covers it')
+        log.debug({ event: 'wake_failed', partition, err: error }, 'blocked read failed; the sweep covers it')
         if (client && connections.topology === 'cluster') {
           clients.delete(client)
           client.disconnect()
@@ -56,6 +52,10 @@ export function createWake ({ connections, keys, log, woken }: WakeParams): Wake
       }
     }
     client?.disconnect()
+  }
+
+  async function open (partition: number): Promise<RedisClient> {
+    return connections.topology === 'single' ? connections.open({ maxRetriesPerRequest: null }) : await openAtOwner(partition)
   }
 
   /** A connection to the primary that owns the partition's slot: a Cluster client would block its shared one. */
@@ -75,13 +75,8 @@ export function createWake ({ connections, keys, log, woken }: WakeParams): Wake
     start () {
       if (!stopped) return
       stopped = false
-      const all = Array.from({ length: keys.partitions }, (_, n) => n)
-      if (connections.topology === 'single') {
-        void loop(async () => connections.open({ maxRetriesPerRequest: null }), all)
-        return
-      }
-      const chosen = all.map((n) => ({ n, at: Math.random() })).sort((a, b) => a.at - b.at).slice(0, CLUSTER_CONNECTIONS_MAX)
-      for (const { n } of chosen) void loop(async () => await openAtOwner(n), [n])
+      const all = Array.from({ length: keys.partitions }, (_, n) => ({ n, at: Math.random() }))
+      for (const { n } of all.sort((a, b) => a.at - b.at).slice(0, CONNECTIONS_MAX)) void loop(n)
     },
     stop () {
       stopped = true
