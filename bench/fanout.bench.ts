@@ -52,7 +52,7 @@ export const run: Bench = async ({ quick, say }) => {
   prepareMachine(FILES, say)
   const runs = quick ? 1 : 3
   const wideJobs = quick ? 2_000 : 5_000
-  const seconds = quick ? 1.5 : 5
+  const seconds = quick ? 1.5 : 4
   const names: SubjectName[] = quick ? ['headway', 'socketio'] : ['headway', 'socketio', 'ws', 'nchan']
   if (!quick && !hasNchan()) {
     names.pop()
