@@ -70,7 +70,7 @@ Examples:
       console.log(values.json ? JSON.stringify({ load, plan }, null, 2) : planText(load, plan))
       return 0
     } catch (error) {
-      return tellFault(error)
+      return tellFault(error, 'capacity')
     }
   }
 }

@@ -15,11 +15,19 @@ export class UsageError extends Error {
   override name = 'UsageError'
 }
 
-/** @returns the exit code: 2 for a wrong command line, else 1 */
-export function tellFault (error: unknown): number {
+/**
+ * @param command whose help a wrong command line is sent to
+ * @returns the exit code: 2 for a wrong command line, else 1
+ */
+export function tellFault (error: unknown, command: string): number {
   const isMisspelt = error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')
-  console.error(isMisspelt || (error instanceof Error && PLAIN.has(error.name)) ? error.message : error)
-  return isMisspelt || error instanceof UsageError ? 2 : 1
+  if (isMisspelt || error instanceof UsageError) {
+    // Node's own sentence goes on about arguments that begin with a dash.
+    console.error(`${isMisspelt ? error.message.split('. ')[0] : error.message}\nheadway ${command} --help tells more.`)
+    return 2
+  }
+  console.error(error instanceof Error && PLAIN.has(error.name) ? error.message : error)
+  return 1
 }
 
 /** @throws UsageError */

@@ -34,7 +34,7 @@ Examples:
       if (faults.length > 0) throw new ConfigError(faults)
       return 0
     } catch (error) {
-      return tellFault(error)
+      return tellFault(error, 'config')
     }
   }
 }

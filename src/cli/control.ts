@@ -6,7 +6,7 @@ import { createClient } from '../client/index.ts'
 import { HeadwayError } from '../protocol/errors.ts'
 import { CONTROL_ACTIONS } from '../protocol/states.ts'
 import { tellFault, UsageError, type Command } from './command.ts'
-import { type Remote, REMOTE_HELP, REMOTE_OPTIONS, remoteOf } from './remote.ts'
+import { jobIdOf, type Remote, REMOTE_HELP, REMOTE_OPTIONS, remoteOf } from './remote.ts'
 
 interface Answer { job_id: string, effect: string, state?: string, request_id?: string | null, status_url?: string }
 
@@ -36,33 +36,38 @@ Examples:
         options: { ...REMOTE_OPTIONS, reason: { type: 'string' }, wait: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } }
       })
       if (id === undefined || others.length > 0 || !(CONTROL_ACTIONS as readonly (string | undefined)[]).includes(action)) {
-        throw new UsageError('headway control <job> pause|resume|cancel: name a job and what it shall do')
+        throw new UsageError(`headway control <job> pause|resume|cancel: name a job and what it shall do${action === undefined ? '' : `; ${action} is none of these`}`)
       }
       const remote = remoteOf(values)
       const { reason, wait, json } = values
-      const answer = await remote.call<Answer>('POST', `/v1/jobs/${encodeURIComponent(id)}/control`, {
+      const answer = await remote.call<Answer>('POST', `/v1/jobs/${jobIdOf(id)}/control`, {
         body: { action, ...(reason === undefined ? {} : { reason }) }, idempotency_key: randomUUID()
       })
+      if (wait && !json && isOnTheWay(answer.state)) console.error(`${id}: ${answer.state}; waiting for its worker, or its time-out`)
       const state = wait ? await settledState(remote, id) : answer.state
       if (json) console.log(JSON.stringify({ ...answer, ...(state === undefined ? {} : { state }) }))
       else console.log(`${id}: ${answer.effect === 'unconfirmed' ? 'stored, but its effect is not known yet' : `${state ?? 'unknown'}${answer.effect === 'repeat' ? ', as it was' : ''}`}`)
       return 0
     } catch (error) {
-      return tellFault(error)
+      return tellFault(error, 'control')
     }
   }
 }
 
+function isOnTheWay (state: string | undefined): boolean {
+  return state === 'pausing' || state === 'canceling'
+}
+
 /** @returns the first state that is none on the way */
-async function settledState ({ url, getToken }: Remote, id: string): Promise<string> {
+async function settledState ({ url, getToken, explain }: Remote, id: string): Promise<string> {
   const client = createClient({ url, getToken })
   const watch = client.watch(id)
   try {
     return await new Promise((resolve, reject) => {
       watch.subscribe(() => {
         const { job, error } = watch.getSnapshot()
-        if (error !== null) reject(new HeadwayError(error.code, error.detail))
-        else if (job !== null && job.state !== 'pausing' && job.state !== 'canceling') resolve(job.state)
+        if (error !== null) reject(new HeadwayError(error.code, explain(error.code, error.detail)))
+        else if (job !== null && !isOnTheWay(job.state)) resolve(job.state)
       })
     })
   } finally {

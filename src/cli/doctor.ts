@@ -41,7 +41,7 @@ Examples:
       console.log(json ? JSON.stringify({ status, findings }, null, 2) : reportOf(findings, process.stdout))
       return status === 'problem' || (strict && status === 'warning') ? 1 : 0
     } catch (error) {
-      return tellFault(error)
+      return tellFault(error, 'doctor')
     }
   }
 }

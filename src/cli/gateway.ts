@@ -14,6 +14,10 @@ Runs one gateway until SIGTERM or SIGINT; a second one, a second later, ends it 
 Exit code: 0 stopped as told; 1 it could not start (the configuration has faults, all named; a port is taken; Redis holds another
 deployment), or was ended at once; 2 wrong command line. Redis that is away is waited for.
 
+Examples:
+  REDIS_URL=redis://127.0.0.1:6379 HEADWAY_JWT_SECRET=$(openssl rand -hex 32) headway gateway
+  WEBSOCKET_PORT=8766 HEADWAY_JWT_SECRET_FILE=/run/secrets/jwt REDIS_URL=redis+sentinel://s1,s2,s3/primary headway gateway
+
 Configured by the environment:
 
 ${configHelp()}`,
@@ -27,7 +31,7 @@ ${configHelp()}`,
       if (args.length > 0) throw new UsageError(`headway gateway takes no arguments, only settings of the environment: ${args.join(' ')}`)
       gateway = await runGateway(process.env, stop.signal)
     } catch (error) {
-      return stop.signal.aborted ? 0 : tellFault(error)
+      return stop.signal.aborted ? 0 : tellFault(error, 'gateway')
     }
     await told
     await gateway.stop()

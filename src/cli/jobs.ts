@@ -6,7 +6,7 @@ import type { ItemView, JobMessage, JobView } from '../protocol/messages.ts'
 import { LIST_LIMIT_MAX } from '../protocol/limits.ts'
 import { ITEM_STATES, JOB_STATES } from '../protocol/states.ts'
 import { tellFault, UsageError, wholeNumber, type Command } from './command.ts'
-import { type Remote, REMOTE_HELP, REMOTE_OPTIONS, remoteOf } from './remote.ts'
+import { jobIdOf, type Remote, REMOTE_HELP, REMOTE_OPTIONS, remoteOf } from './remote.ts'
 import { bar, cell, countsText, outlook, plain, stateText } from './terminal.ts'
 
 interface Page<T> { data: T[], next_cursor: string | null }
@@ -57,7 +57,7 @@ Examples:
       if (state !== undefined && !states.includes(state)) throw new UsageError(`--state ${state} is none of ${states.join(', ')}`)
       const limit = wholeNumber('limit', values.limit, 1, 1_000_000)
       const remote = remoteOf(values)
-      const path = id === undefined ? '/v1/jobs' : `/v1/jobs/${encodeURIComponent(id)}`
+      const path = id === undefined ? '/v1/jobs' : `/v1/jobs/${jobIdOf(id)}`
       if (id !== undefined && !items && !timeline) {
         const job = await remote.call<JobView>('GET', path)
         console.log(json ? JSON.stringify(job) : detailsOf(job).join('\n'))
@@ -73,7 +73,7 @@ Examples:
       if (shown === 0 && !json) console.error(`No ${items ? 'items' : timeline ? 'events' : 'jobs'}${state === undefined ? '' : ` that are ${state}`}.`)
       return 0
     } catch (error) {
-      return tellFault(error)
+      return tellFault(error, 'jobs')
     }
   }
 }

@@ -42,7 +42,7 @@ Examples:
       else console.log(`schema version ${from === 0 ? 'none' : from}, ${dryRun ? 'would be' : 'now'} ${to}`)
       return 0
     } catch (error) {
-      return tellFault(error)
+      return tellFault(error, 'migrate')
     }
   }
 }

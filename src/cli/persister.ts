@@ -20,6 +20,10 @@ deploy/supabase: headway migrate brings it there. Probes (/livez, /readyz) and m
 Exit code: 0 stopped as told; 1 it could not start (the configuration has faults, all named; the schema is too old; a port is taken;
 Redis holds another deployment), or was ended at once; 2 wrong command line. Redis or a database that is away is waited for.
 
+Examples:
+  SUPABASE_URL=https://project.supabase.co SUPABASE_SERVICE_ROLE_KEY_FILE=/run/secrets/service headway persister
+  HEADWAY_SINK=postgres HEADWAY_POSTGRES_URL=postgres://headway:…@db:5432/app headway persister
+
 Configured by the environment; what only gateways read is left out:
 
 ${configHelp(OF_GATEWAYS)}`,
@@ -33,7 +37,7 @@ ${configHelp(OF_GATEWAYS)}`,
       if (args.length > 0) throw new UsageError(`headway persister takes no arguments, only settings of the environment: ${args.join(' ')}`)
       persister = await runPersister(process.env, stop.signal)
     } catch (error) {
-      return stop.signal.aborted ? 0 : tellFault(error)
+      return stop.signal.aborted ? 0 : tellFault(error, 'persister')
     }
     await told
     await persister.stop()

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SCOPES } from '../config/schema.ts'
-import { HeadwayError, isErrorCode } from '../protocol/errors.ts'
+import { HeadwayError, isErrorCode, type ErrorCode } from '../protocol/errors.ts'
 import { isId } from '../protocol/ids.ts'
 import { UsageError } from './command.ts'
 import { signToken } from './sign-token.ts'
@@ -20,6 +20,8 @@ export const REMOTE_HELP = `  --url <address>    of a gateway [HEADWAY_URL or ht
 
 export interface Remote {
   url: string
+  /** The sentence, and what may be done about it. */
+  explain: (code: ErrorCode, detail: string) => string
   getToken: () => Promise<string>
   /**
    * @param path with its query, from /v1 on
@@ -50,9 +52,15 @@ export function remoteOf (values: { url?: string | undefined, token?: string | u
     secret, tenant_id: tenant, tenant_claim: tenantClaim(), scopes: SCOPES, subject: 'headway-cli', lifetime_s: TOKEN_LIFETIME_S
   })
 
+  const explain = (code: ErrorCode, detail: string): string => {
+    const hint = hintOf(code, token === undefined, tenant)
+    return hint === '' || detail.includes(hint) ? detail : `${detail}${/[.!?]$/.test(detail) ? '' : '.'} ${hint}`
+  }
+
   return {
     url: base,
     getToken,
+    explain,
     async call (method, path, { body, lines, idempotency_key: key } = {}) {
       const sent = lines ?? (body === undefined ? null : JSON.stringify(body))
       const headers = {
@@ -64,7 +72,7 @@ export function remoteOf (values: { url?: string | undefined, token?: string | u
         throw new UnreachableError(`Nobody answers at ${base}: is a gateway running there? --url or HEADWAY_URL names another one.`, { cause })
       })
       const text = await response.text()
-      if (!response.ok) throw refusalOf(response, text)
+      if (!response.ok) throw refusalOf(response, text, explain)
       return JSON.parse(text)
     }
   }
@@ -86,7 +94,22 @@ export function readSecret (): string {
   }
 }
 
-function refusalOf (response: Response, text: string): HeadwayError {
+function hintOf (code: ErrorCode, isOwnToken: boolean, tenant: string): string {
+  const { HEADWAY_JWT_SECRET: secret, HEADWAY_JWT_SECRET_FILE: file } = process.env
+  const source = secret ? 'HEADWAY_JWT_SECRET' : file ?? DEMO_SECRET
+  switch (code) {
+    case 'unknown_job':
+      return `headway jobs lists those of ${isOwnToken ? `tenant ${tenant} (--tenant names another one)` : 'the token\'s tenant'}.`
+    case 'unauthorized':
+      return isOwnToken ? `It was signed with the secret of ${source}: the gateway has another one.` : '--token or HEADWAY_TOKEN gives it; headway token makes one.'
+    case 'token_expired':
+      return 'headway token makes a new one.'
+    default:
+      return ''
+  }
+}
+
+function refusalOf (response: Response, text: string, explain: Remote['explain']): HeadwayError {
   let problem: { code?: unknown, detail?: unknown, allowed?: string[] } = {}
   try {
     problem = JSON.parse(text) as typeof problem
@@ -94,8 +117,27 @@ function refusalOf (response: Response, text: string): HeadwayError {
   const code = typeof problem.code === 'string' && isErrorCode(problem.code) ? problem.code : 'internal'
   const detail = typeof problem.detail === 'string' ? problem.detail : `${response.url} answered ${response.status}`
   const allowed = problem.allowed === undefined || problem.allowed.length === 0 ? '' : ` Allowed: ${problem.allowed.join(', ')}.`
-  if (response.status !== 429 && response.status !== 503 && code !== 'idempotency_conflict') return new HeadwayError(code, detail + allowed)
+  if (response.status !== 429 && response.status !== 503 && code !== 'idempotency_conflict') return new HeadwayError(code, explain(code, detail) + allowed)
   const busy = new BusyError(code, detail)
   busy.retry_after_ms = (Number(response.headers.get('retry-after')) || 1) * 1_000
   return busy
+}
+
+/** @returns the id. @throws UsageError */
+export function jobIdOf (text: string): string {
+  if (isId(text)) return text
+  throw new UsageError(`${text} is no id of a job: 1 to 128 letters, digits and . _ : - make one, and it begins with a letter or a digit`)
+}
+
+/**
+ * Whether somebody answers at all, and takes the token: a client would go on trying for ever, and say nothing.
+ * @throws HeadwayError · UnreachableError
+ */
+export async function knock (remote: Remote): Promise<void> {
+  try {
+    await remote.call('GET', '/v1/jobs?limit=1')
+  } catch (error) {
+    if (!(error instanceof BusyError)) throw error
+    console.error(`${error.message} Waiting for it…`)
+  }
 }

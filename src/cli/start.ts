@@ -47,7 +47,11 @@ Ctrl-C stops all of it.
   --data <folder>       for data, logs and the secret [.headway]
   --no-supabase         without a database: jobs are gone five minutes after their end
 
-Exit code: 0 stopped as told; 1 it could not start, and says why; 2 wrong command line.`,
+Exit code: 0 stopped as told; 1 it could not start, and says why; 2 wrong command line.
+
+Examples:
+  npm start -- --input ~/Documents --files 200
+  headway start --port 9000 --no-supabase`,
 
   async run (args) {
     const stop = new AbortController()
@@ -87,7 +91,7 @@ Exit code: 0 stopped as told; 1 it could not start, and says why; 2 wrong comman
       await demo.stop()
       process.exit(0) // standard input may still be open
     } catch (error) {
-      return stop.signal.aborted ? 0 : tellFault(error)
+      return stop.signal.aborted ? 0 : tellFault(error, 'start')
     }
   }
 }

@@ -79,7 +79,7 @@ Examples:
       if (!isOne && !values.json) console.log(`${total.accepted} accepted, ${total.rejected} rejected`)
       return total.rejected === 0 ? 0 : 1
     } catch (error) {
-      return tellFault(error)
+      return tellFault(error, 'submit')
     }
   }
 }

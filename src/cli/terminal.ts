@@ -27,14 +27,34 @@ export function plain (text: string): string {
   return stripVTControlCharacters(text).replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+/g, ' ')
 }
 
+/** Two columns wide on a terminal: Han, kana, Hangul, what goes with them, and pictures. */
+const WIDE = /\p{Emoji_Presentation}|[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u
+/** Marks that stand on the letter before them, joiners and variation selectors. */
+const NO_WIDTH = /^(?:\p{M}|[\u200b-\u200d]|[\ufe00-\ufe0f])$/u
+
+function columnsOf (letter: string): number {
+  return NO_WIDTH.test(letter) ? 0 : WIDE.test(letter) ? 2 : 1
+}
+
 /** @param columns at most; a longer text ends in … */
 export function cut (text: string, columns: number): string {
-  const letters = [...text]
-  return letters.length <= columns ? text : `${letters.slice(0, Math.max(0, columns - 1)).join('')}…`
+  let used = 0
+  /** What leaves room for the sign that it was cut. */
+  let shorter = ''
+  let kept = ''
+  for (const letter of text) {
+    used += columnsOf(letter)
+    if (used > columns) return columns < 1 ? '' : `${shorter}…`
+    kept += letter
+    if (used < columns) shorter = kept
+  }
+  return text
 }
 
 export function cell (text: string, columns: number): string {
-  return cut(text, columns).padEnd(columns)
+  const shown = cut(text, columns)
+  const used = [...shown].reduce((sum, letter) => sum + columnsOf(letter), 0)
+  return shown + ' '.repeat(Math.max(0, columns - used))
 }
 
 /** styleText itself leaves colours out for NO_COLOR and for what is no terminal. */
@@ -83,6 +103,12 @@ export interface Screen {
 /** Redraws its lines in place. @param out a terminal */
 export function createScreen (out: NodeJS.WriteStream): Screen {
   let drawn = 0
+  // Lines that were drawn for another width have wrapped, nobody knows how often: begin anew.
+  const resized = (): void => {
+    drawn = 0
+    out.write('\u001b[2J\u001b[H')
+  }
+  out.on('resize', resized)
   out.write('\u001b[?25l')
   return {
     draw (lines) {
@@ -91,6 +117,9 @@ export function createScreen (out: NodeJS.WriteStream): Screen {
       out.write(`${up}\r${shown.map(line => `${line}\u001b[K\n`).join('')}\u001b[J`)
       drawn = shown.length
     },
-    end () { out.write('\u001b[?25h') }
+    end () {
+      out.off('resize', resized)
+      out.write('\u001b[?25h')
+    }
   }
 }

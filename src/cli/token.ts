@@ -52,7 +52,7 @@ Examples:
       }))
       return 0
     } catch (error) {
-      return tellFault(error)
+      return tellFault(error, 'token')
     }
   }
 }

@@ -7,11 +7,15 @@ import { HeadwayError } from '../protocol/errors.ts'
 import { isTerminal as isEnded } from '../protocol/states.ts'
 import type { Remote } from './remote.ts'
 import { bar, cell, createScreen, cut, lineOf, outlook, plain, stateText } from './terminal.ts'
-import type { WatchOptions } from './watch.ts'
+import { tellCuts, type WatchOptions } from './watch.ts'
 
 const FRAME_MS = 200
 const BAR_COLUMNS = 24
+const BAR_COLUMNS_MIN = 8
 const ID_COLUMNS = 24
+/** State and percent, with the gaps before them. */
+const FIXED_COLUMNS = 20
+const TAIL_COLUMNS_MIN = 8
 
 /** Runs until `signal`. @throws HeadwayError when the server refuses */
 export async function watchAll (remote: Remote, { json, isTerminal, signal }: WatchOptions): Promise<void> {
@@ -20,6 +24,7 @@ export async function watchAll (remote: Remote, { json, isTerminal, signal }: Wa
   const screen = !json && isTerminal ? createScreen(process.stdout) : null
   const tell = screen === null ? createTeller(json) : null
   const aged = createAging()
+  if (screen === null) tellCuts(watch)
   const draw = (): void => {
     const view = watch.getSnapshot()
     screen?.draw(drawJobs({ ...view, jobs: view.jobs.map(aged) }, process.stdout.columns, process.stdout.rows))
@@ -29,7 +34,7 @@ export async function watchAll (remote: Remote, { json, isTerminal, signal }: Wa
     await new Promise<void>((resolve, reject) => {
       const look = (): void => {
         const { jobs, connection, error } = watch.getSnapshot()
-        if (error !== null) reject(new HeadwayError(error.code, error.detail))
+        if (error !== null) reject(new HeadwayError(error.code, remote.explain(error.code, error.detail)))
         else if (connection === 'live') tell?.(jobs)
       }
       watch.subscribe(look)
@@ -57,8 +62,14 @@ export function drawJobs ({ jobs, connection, loaded }: TenantView, columns: num
 
 function jobText (job: JobView, columns: number): string {
   const tail = [outlook(job), plain(job.title ?? '')].filter(text => text !== '').join('  ')
-  const fixed = ID_COLUMNS + 10 + BAR_COLUMNS + 9 + 5
-  return `${cell(job.id, ID_COLUMNS)} ${stateText(job.state, 10)} ${bar(job, BAR_COLUMNS)} ${formatPercent(job.percent_complete).padStart(8)}  ${cut(tail, columns - fixed)}`
+  // The bar is what a narrow terminal can do without, then the end of the id: a line that wraps would spoil the picture.
+  const left = columns - ID_COLUMNS - FIXED_COLUMNS - 1
+  const bars = left < BAR_COLUMNS_MIN ? 0 : Math.min(BAR_COLUMNS, left)
+  const ids = bars > 0 ? ID_COLUMNS : Math.max(1, Math.min(ID_COLUMNS, columns - FIXED_COLUMNS))
+  const drawn = bars > 0 ? `${bar(job, bars)} ` : ''
+  const text = `${cell(job.id, ids)} ${stateText(job.state, 10)} ${drawn}${formatPercent(job.percent_complete).padStart(8)}`
+  const room = columns - ids - FIXED_COLUMNS - (bars > 0 ? bars + 1 : 0) - 2
+  return room < TAIL_COLUMNS_MIN ? text : `${text}  ${cut(tail, room)}`.trimEnd()
 }
 
 /** A line for each job that is new or has changed its state or its percent, in whole ones; as JSON for every change. */

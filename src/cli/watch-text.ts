@@ -15,7 +15,7 @@ export function drawJob (id: string, { job, items, connection }: WatchView, colu
   const facts = [outlook(job), `${formatRate(job.throughput_per_min)} a minute`, `${formatDuration(job.time_processing_ms)} so far`]
   const lines = [
     `${stateText(job.state)}  ${cut(id + title, columns - 12)}`,
-    `${bar(job, Math.max(10, Math.min(BAR_COLUMNS_MAX, columns - 10)))} ${percent}`,
+    `${bar(job, Math.max(1, Math.min(BAR_COLUMNS_MAX, columns - 10)))} ${percent}`,
     cut(countsText(job), columns),
     cut(facts.filter(text => text !== '').join(' · '), columns)
   ]

@@ -1,12 +1,12 @@
 // `headway watch`: a job, live, as bars on a terminal, as plain lines elsewhere, as JSON for other programs.
 
 import { parseArgs } from 'node:util'
-import { createClient, type Client, type JobMessage, type WatchView } from '../client/index.ts'
+import { createClient, type Client, type JobMessage, type JobWatch, type TenantWatch, type WatchView } from '../client/index.ts'
 import { createAging } from '../protocol/aged.ts'
 import { WAIT_MS_MAX } from '../protocol/limits.ts'
 import type { JobState } from '../protocol/states.ts'
 import { UsageError, tellFault, wholeNumber, type Command } from './command.ts'
-import { REMOTE_HELP, REMOTE_OPTIONS, remoteOf } from './remote.ts'
+import { jobIdOf, knock, type Remote, REMOTE_HELP, REMOTE_OPTIONS, remoteOf } from './remote.ts'
 import { watchAll } from './watch-all.ts'
 import { drawJob, lineOfMessage } from './watch-text.ts'
 import { createScreen, plain } from './terminal.ts'
@@ -55,15 +55,17 @@ Examples:
       if (others.length > 0 || (id === undefined) !== values.all) throw new UsageError('headway watch <job>, or headway watch --all')
       const waitMs = wholeNumber('wait', values.wait, 0, WAIT_MS_MAX / 1_000) * 1_000
       const remote = remoteOf(values)
+      if (id !== undefined) jobIdOf(id)
+      await knock(remote)
       const options = { json: values.json, isTerminal: process.stdout.isTTY, signal: stop.signal }
       if (id === undefined) {
         await watchAll(remote, options)
         return INTERRUPTED
       }
       client = createClient(remote)
-      return await watchJob(client, id, waitMs, options)
+      return await watchJob(client, remote, id, waitMs, options)
     } catch (error) {
-      tellFault(error)
+      tellFault(error, 'watch')
       return NOT_WATCHED
     } finally {
       client?.close()
@@ -71,11 +73,13 @@ Examples:
   }
 }
 
-async function watchJob (client: Client, id: string, waitMs: number, { json, isTerminal, signal }: WatchOptions): Promise<number> {
+async function watchJob (client: Client, { explain }: Remote, id: string, waitMs: number, options: WatchOptions): Promise<number> {
+  const { json, isTerminal, signal } = options
   const watch = client.watch(id, { wait_ms: waitMs, ...(json || isTerminal ? {} : { min_interval_ms: LINE_MS }) })
+  const screen = !json && isTerminal ? createScreen(process.stdout) : null
   if (json) watch.onMessage(message => { console.log(JSON.stringify(message)) })
   else if (!isTerminal) tellLines(watch.onMessage, watch.getSnapshot)
-  const screen = !json && isTerminal ? createScreen(process.stdout) : null
+  if (screen === null) tellCuts(watch)
   const aged = createAging()
   const draw = (): void => {
     const view = watch.getSnapshot()
@@ -95,7 +99,7 @@ async function watchJob (client: Client, id: string, waitMs: number, { json, isT
     draw()
     if (view === null) return INTERRUPTED
     if (view.error !== null) {
-      console.error(`${id} cannot be watched: ${plain(view.error.detail)}`)
+      console.error(`${id} cannot be watched: ${plain(explain(view.error.code, view.error.detail))}`)
       return NOT_WATCHED
     }
     return view.job === null ? NOT_WATCHED : EXIT_CODES[view.job.state] ?? NOT_WATCHED
@@ -113,5 +117,17 @@ function tellLines (onMessage: (listener: (message: JobMessage) => void) => void
     if (line === null || line === last) return
     last = line
     console.log(`${message.ts} ${line}`)
+  })
+}
+
+/** On standard error: whoever reads a log has to know why nothing comes. */
+export function tellCuts (watch: Pick<JobWatch | TenantWatch, 'subscribe' | 'getSnapshot'>): void {
+  let isCut = false
+  watch.subscribe(() => {
+    const { connection } = watch.getSnapshot()
+    if (connection !== 'reconnecting' && connection !== 'live') return
+    if (isCut === (connection === 'reconnecting')) return
+    isCut = !isCut
+    console.error(isCut ? 'the line is cut, trying again…' : 'the line is back')
   })
 }

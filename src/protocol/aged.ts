@@ -19,7 +19,10 @@ export function agedJob (job: JobView, ageMs: number): JobView {
   const interval = rate === null || rate === 0 ? null : 60_000 / rate
   const late = unexplained(ageMs, interval, job.average_duration_ms_per_item)
   if (late > 0 && job.eta_reason === 'estimated') aged.eta_reason = 'silent'
-  if (interval === null) return { ...aged, ...estimateOf(job, ageMs, Math.max(0, (job.eta_ms ?? 0) - ageMs), job.eta_confidence) }
+  // Held back by a rate limit: until it ends, all of the estimate counts down.
+  if (interval === null || (job.rate_limited && job.retry_at !== null)) {
+    return { ...aged, ...estimateOf(job, ageMs, Math.max(0, (job.eta_ms ?? 0) - ageMs), job.eta_confidence) }
+  }
   // In a silence the confidence has fallen and tells the weight of the mean no more; the full one slows down least.
   const slowed = slowedInterval(interval, late, job.eta_reason === 'silent' ? 1 : job.eta_confidence)
   const expected = expectedInterval(interval, slowed, aged.time_processing_ms, job.items_completed + job.items_failed + job.items_skipped)

@@ -20,7 +20,7 @@ export interface EffectiveCounters extends Counters {
 export function jobMetrics (job: StoredJob, nowMs: number): JobMetrics {
   const counters = effectiveCounters(job)
   const processingMs = processingTime(job, nowMs)
-  const eta = estimate(job, counters, processingMs)
+  const eta = estimate(job, counters, processingMs, nowMs)
   const percent = percents(job, counters)
   // Conditions end with the job; its stored fields keep what stood last.
   const ended = isTerminal(job.state)
@@ -126,7 +126,7 @@ const NOTHING_REMAINS: Estimate = { eta_ms: 0, eta_low_ms: 0, eta_high_ms: 0, et
 const UNKNOWN: Estimate = { eta_ms: null, eta_low_ms: null, eta_high_ms: null, eta_confidence: 0, eta_reason: 'no_samples' }
 
 /** In processing time, so a paused job's estimate is what would remain after a resume. */
-function estimate (job: StoredJob, counters: EffectiveCounters, processingMs: number): Estimate {
+function estimate (job: StoredJob, counters: EffectiveCounters, processingMs: number, nowMs: number): Estimate {
   const remaining = counters.pending
   if (isTerminal(job.state)) return NOTHING_REMAINS
   if (remaining === 0) {
@@ -139,14 +139,22 @@ function estimate (job: StoredJob, counters: EffectiveCounters, processingMs: nu
   if (interval !== null) {
     const { at, weight } = job.pace
     const expected = expectedInterval(interval, slowedInterval(interval, late, weight), processingMs, settledHere(job, counters))
-    const next = Math.max(0, interval - (processingMs - (at ?? 0))) + expected - interval
+    const waits = Math.max(0, interval - (processingMs - (at ?? 0))) + expected - interval
+    const next = Math.max(waits, heldBack(job, nowMs))
     return { ...rangeAround(next + (remaining - 1) * expected, weight * interval / expected), eta_reason: reasonOf(job, late) }
   }
   if (duration !== null) {
     const confidence = (1 - DECAY ** job.pace.samples) / 2
-    return { ...rangeAround(remaining * duration / Math.max(1, counters.processing), confidence), eta_reason: reasonOf(job, late) }
+    const eta = remaining * duration / Math.max(1, counters.processing) + heldBack(job, nowMs)
+    return { ...rangeAround(eta, confidence), eta_reason: reasonOf(job, late) }
   }
   return UNKNOWN
+}
+
+/** How long the worker has been told to hold back: nothing is settled before. Of a paused job only a resume is waited for. */
+function heldBack (job: StoredJob, nowMs: number): number {
+  if (!job.rate_limited || job.retry_at === null || job.proc_since === null) return 0
+  return Math.max(0, job.retry_at + job.gap_ms - nowMs)
 }
 
 function reasonOf (job: StoredJob, late: number): string {

@@ -41,8 +41,13 @@ t.test('every command tells its exit codes, here and in operations.md, and gives
   for (const name of names) {
     const { command } = await import(`../../src/cli/${name}.ts`) as { command: Command }
     t.match(await command.help(), /^Exit code: 0[\s\S]*?\.$/m, name)
+    t.match(await command.help(), /^Examples:\n {2}\S/m, `${name} gives examples`)
   }
-  for (const name of ['doctor', 'gateway', 'jobs']) t.match(headway([name, '--nonsense']), { status: 2, stdout: '', stderr: /nonsense/ }, name)
+  for (const name of ['doctor', 'gateway', 'jobs']) {
+    const { status, stdout, stderr } = headway([name, '--nonsense'])
+    t.match({ status, stdout }, { status: 2, stdout: '' }, name)
+    t.match(stderr, new RegExp(`nonsense[^\\n]*\\nheadway ${name} --help tells more\\.\\n$`), `${name} says where to read on`)
+  }
 })
 
 t.test('a token opens what it says, for its tenant', async t => {

@@ -83,9 +83,12 @@ t.test('jobs: the list, one, its items, what happened', async t => {
   t.match((await headway(t, ['jobs', 'listed', '--timeline'])).out, /^\d{4}-.*Z +1 video\.completed a {2}First\n.* 2 video\.failed b\n$/)
   t.equal((await headway(t, ['jobs', 'sub', '--items', '--json', '--limit', '600'])).out.trim().split('\n').length, 600, 'over several pages')
   t.match(await headway(t, ['jobs', '--state', 'paused']), { code: 0, out: '', err: 'No jobs that are paused.\n' })
-  t.match(await headway(t, ['jobs', 'none']), { code: 1, err: 'There is no job none.\n' })
+  t.match(await headway(t, ['jobs', 'none']), { code: 1, err: 'There is no job none. headway jobs lists those of tenant demo (--tenant names another one).\n' })
   t.match(await headway(t, ['jobs', '--state', 'flying']), { code: 2, err: /none of pending/ })
-  t.match(await headway(t, ['jobs'], { more: { HEADWAY_TOKEN: 'forged' } }), { code: 1, err: /not valid here/ })
+  t.match(await headway(t, ['jobs'], { more: { HEADWAY_TOKEN: 'forged' } }), { code: 1, err: /not valid here.* headway token makes one/ })
+  const forged = { more: { HEADWAY_JWT_SECRET: 'another secret, of another deployment' } }
+  t.match(await headway(t, ['jobs'], forged), { code: 1, err: /signed with the secret of HEADWAY_JWT_SECRET: the gateway has another one/ })
+  t.match(await headway(t, ['jobs', 'a/b']), { code: 2, err: /^a\/b is no id of a job: 1 to 128 letters/ })
 })
 
 t.test('control: what came of it, and waiting until it is done', async t => {
@@ -96,11 +99,14 @@ t.test('control: what came of it, and waiting until it is done', async t => {
   await tell('/steered/state', { state: 'paused' })
   t.equal(await waiting.ended, 0)
   t.equal(waiting.out(), 'steered: paused\n')
+  t.match(waiting.err(), /^steered: pausing; waiting for its worker/, 'it does not wait in silence')
   t.match(await headway(t, ['control', 'steered', 'pause']), { code: 0, out: 'steered: paused, as it was\n' })
   t.match(JSON.parse((await headway(t, ['control', 'steered', 'resume', '--json'])).out), { job_id: 'steered', action: 'resume', effect: 'applied', state: 'running' })
   await tell('/steered/state', { state: 'completed' })
   t.match(await headway(t, ['control', 'steered', 'pause']), { code: 1, err: /pause/ })
   t.match(await headway(t, ['control', 'steered']), { code: 2, err: /name a job/ })
+  t.match(await headway(t, ['control', 'steered', 'jump']), { code: 2, err: /jump is none of these\nheadway control --help/ })
+  t.match(await headway(t, ['control', 'nobody', 'pause']), { code: 1, err: /nobody.* headway jobs lists/ })
 })
 
 t.test('watch ends as the job does', async t => {
@@ -133,6 +139,9 @@ t.test('watch as JSON waits for a job, and says when it cannot watch', async t =
   t.match(await headway(t, ['watch', 'nobody-at-all']), { code: 3, err: /nobody-at-all cannot be watched: There is no job/ })
   t.match(await headway(t, ['watch']), { code: 3, err: /headway watch <job>/ })
   t.match(await headway(t, ['watch', 'a', '--all']), { code: 3 })
+  for (const what of ['a', '--all']) { // it would try for ever, and say nothing
+    t.match(await headway(t, ['watch', what, '--url', 'http://127.0.0.1:1']), { code: 3, err: /^Nobody answers at http:\/\/127\.0\.0\.1:1/ }, what)
+  }
 })
 
 t.test('watch draws on a terminal, and Ctrl-C leaves it as it was', async t => {
@@ -186,6 +195,7 @@ t.test('watch --all goes on when its gateway is replaced', async t => {
   await first.gateway.stop()
   await tell('', { id: 'between' })
   await startGateway(t, redis, settings)
+  t.equal(watched.err(), 'the line is cut, trying again…\n')
   await until(() => watched.out().includes('"between"'), { what: 'what happened meanwhile is told', timeout_ms: 30_000 })
   await tell('', { id: 'after' })
   await until(() => watched.out().includes('"after"'), { what: 'it goes on', timeout_ms: 20_000 })

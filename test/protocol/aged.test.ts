@@ -61,6 +61,12 @@ t.test('nothing runs, nothing changes', async (t) => {
   t.match(agedJob(viewAt(sampleJob(), T0 + AT), 1_000), { throughput_per_min: null, eta_ms: null, time_processing_ms: 10_500 })
 })
 
+t.test('a rate limit is waited for', async (t) => {
+  const view = viewAt(steady(1_000, 1, { rate_limited: true, retry_at: T0 + AT + 60_000 }), T0 + AT)
+  t.equal(view.eta_ms, 60_000 + 49_000)
+  t.match(agedJob(view, 30_000), { eta_ms: 79_000, finish_at: view.finish_at })
+})
+
 t.test('from durations alone the estimate counts down, and ends at 1', async (t) => {
   const pace = { samples: 1, sum: 500, mean: 0, weight: 0, at: null }
   const view = viewAt(sampleJob({ proc_since: T0, items_total: 4, counted: counted({ completed: 1, processing: 1 }), pace }), T0)

@@ -114,6 +114,10 @@ t.test('eta: interval times what remains, less the time already waited', async (
   const { eta_low_ms: low, eta_ms: eta, eta_high_ms: high } = jobMetrics(job, T0 + 10_400)
   t.ok(low! < eta! && eta! < high!)
   t.match(jobMetrics({ ...job, rate_limited: true }, T0), { eta_reason: 'rate_limited' })
+  const held = { ...job, rate_limited: true, retry_at: T0 + 60_000, gap_ms: 100 }
+  t.equal(jobMetrics(held, T0 + 10_100).eta_ms, 50_000 + 2_000, 'nothing is settled before the rate limit ends')
+  t.equal(jobMetrics({ ...held, rate_limited: false }, T0 + 10_100).eta_ms, 3_000)
+  t.equal(jobMetrics({ ...held, state: 'paused', proc_ms: 10_000, proc_since: null }, T0 + 10_100).eta_ms, 3_000)
 })
 
 t.test('a job that has gone quiet slows down, and does not stop slowing down', async (t) => {
