@@ -58,7 +58,7 @@ export function createDeliver ({ sink, settings, log, meters, stop }: DeliverPar
     const fields = { sink: sink.name, code: fault.code, status: fault.status, rows, correlation_id: cid, wait_ms: ms }
     if (mend) log.error({ event: 'sink_misconfigured', ...fields }, `the sink cannot be written to until this is mended: ${fault.message}`)
     else log.warn({ event: 'sink_retry', ...fields }, `the sink did not take a batch, trying again: ${fault.message}`)
-    meters.failing(fault.fault)
+    meters.failing('outbound', fault.fault)
     await delay(ms, undefined, { signal: stop })
   }
 
@@ -70,7 +70,7 @@ export function createDeliver ({ sink, settings, log, meters, stop }: DeliverPar
       const fault = await once(batch, sum)
       if (fault === null) {
         backoff.reset()
-        meters.failing(null)
+        meters.failing('outbound', null)
         return true
       }
       if (fault.code === '57014') timeouts++

@@ -110,6 +110,7 @@ export function createInbound ({ inbox, engine, settings, meters, log, leads, st
   }
 
   function tell (error: unknown): number {
+    if (error instanceof SinkError) meters.failing('inbound', error.fault)
     if (error instanceof SinkError && error.fault === 'configuration') {
       const { code, status, message } = error
       log.error({ event: 'inbound_misconfigured', code, status }, `what apps write cannot be read until this is mended: ${message}`)
@@ -132,13 +133,17 @@ export function createInbound ({ inbox, engine, settings, meters, log, leads, st
       bell.start()
       let wait = 0
       let failing = false
+      let barred = false
       while (!stop.aborted) {
         await pause(wait, !failing)
         if (stop.aborted) break
         const heard = rung
         wait = settings.inbound_poll_ms * (0.9 + Math.random() * 0.2)
-        if (!leads() && owed === NOTHING) {
+        // Who may not read leaves the work to others (holder.ts), and asks on by itself, or would never hear that it may again.
+        if (!leads() && owed === NOTHING && !barred) {
           rung = false
+          meters.failing('inbound', null)
+          meters.inboundWaiting(0)
           wait = Math.min(wait, settings.lease_ms / 3)
           continue
         }
@@ -147,10 +152,13 @@ export function createInbound ({ inbox, engine, settings, meters, log, leads, st
           const taken = await drain()
           backoff.reset()
           failing = false
+          barred = false
+          meters.failing('inbound', null)
           if (taken > 0 && live && !heard) suspect()
         } catch (error) {
           if (stop.aborted) break
           failing = true
+          barred = error instanceof SinkError && error.fault === 'configuration'
           wait = tell(error)
         }
       }

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { DirtyJob, Log, Outbox, OutboxEntry, OutboxRead } from '../engine/engine.ts'
 import { oldestOf, tellBacklog } from './backlog.ts'
 import { createBatch, type BatchBounds, type BatchBuilder } from './batch.ts'
-import { batchOf, type Deliver, type Delivered, type Poison } from './deliver.ts'
+import { type Deliver, type Delivered, type Poison } from './deliver.ts'
 import { createEndedFirst } from './ended-first.ts'
 import type { Meters } from './meters.ts'
 import type { Rebuild } from './rebuild.ts'
@@ -91,7 +91,7 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
     return { taken, more }
   }
 
-  async function bury (poison: readonly Poison[]): Promise<void> {
+  async function bury (poison: readonly Poison[], { jobs }: Batch): Promise<void> {
     for (const { row, code, detail } of poison) {
       const [tenant, id] = row.kind === 'job' ? [row.row.tenant_id, row.row.id] : [row.row.tenant_id, row.row.job_id]
       const place = row.kind === 'event' ? `${row.row.epoch}.${row.row.seq}` : row.kind === 'item' ? `item ${row.row.id}` : `rev ${row.row.rev}`
@@ -99,7 +99,10 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
       log.error({ event: 'sink_refused_row', kind: row.kind, code, tenant_id: tenant, job_id: id, correlation_id: cid }, `a row was refused for good and is among the dead letters: ${detail}`)
       const data = JSON.stringify(row.row).slice(0, 16_384)
       await outbox.deadLetter(tenant, id, { entry: place, code: 'sink_refused', detail: `${code}: ${detail}`, type: `sink.${row.kind}`, data })
-      if (row.kind === 'event') await deliver(batchOf([{ kind: 'event', row: standIn(row.row) }]))
+      if (row.kind !== 'event') continue
+      const { run } = row.row
+      const job = jobs.find((one) => one.tenant_id === tenant && one.id === id && one.run === run)
+      await deliver({ jobs: job === undefined ? [] : [{ ...job, history_truncated: true }], items: [], events: [standIn(row.row)] })
     }
   }
 
@@ -124,8 +127,9 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
     const moving = taken.filter(({ read, to }) => to !== read.from)
     if (moving.length === 0) return { more: false, dirty }
     const started = performance.now()
-    const delivered = await store(batch.build())
-    await bury(delivered.poison)
+    const rows = batch.build()
+    const delivered = await store(rows)
+    await bury(delivered.poison, rows)
     account(delivered, 0)
     await Promise.all(moving.map(async ({ partition, read, to, bytes }) => {
       if (!await outbox.outboxDone(partition, { from: read.from, to, bytes, epoch: read.epoch })) meters.restarts()
@@ -150,8 +154,9 @@ export function createLane ({ outbox, deliver, rebuild, settings, meters, log, p
       }
     }
     if (written.length === 0) return false
-    const delivered = await store(batch.build())
-    await bury(delivered.poison)
+    const rows = batch.build()
+    const delivered = await store(rows)
+    await bury(delivered.poison, rows)
     account(delivered, truncated)
     let clean = 0
     for (const dirty of written) if (await outbox.dirtyDone(dirty)) clean++

@@ -5,11 +5,14 @@ import type { Doorbell } from './inbox.ts'
 import type { Kind, Outcome } from './requests.ts'
 import type { SinkFault } from './sink.ts'
 
+/** Into the database, and back from it. */
+export type Way = 'outbound' | 'inbound'
+
 export interface Meters {
   /** A call of the sink and how it ended. */
   calls (outcome: 'ok' | SinkFault, elapsed_ms: number): void
-  /** Null = it works. */
-  failing (fault: SinkFault | null): void
+  /** Of one of the two ways; null = it works. */
+  failing (way: Way, fault: SinkFault | null): void
   wrote (counts: { jobs: number, items: number, events: number, dead: number, truncated: number }): void
   /** Age of the oldest change in a batch when it was stored, ms. */
   lag (ms: number): void
@@ -43,10 +46,11 @@ export function createMeters (): Meters {
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
   const backlogs = new Map<number, { bytes: number, dirty_jobs: number, oldest_ms: number }>()
-  let fault: SinkFault | null = null
+  const faults: Record<Way, SinkFault | null> = { outbound: null, inbound: null }
   let held: readonly number[] = []
 
   const total = (of: 'bytes' | 'dirty_jobs'): number => [...backlogs.values()].reduce((sum, one) => sum + one[of], 0)
+  const fault = (): SinkFault | null => Object.values(faults).find(one => one === 'configuration') ?? faults.outbound ?? faults.inbound
   const oldest = (): number => Math.max(0, ...[...backlogs.values()].map(one => one.oldest_ms))
 
   const counter = <Label extends string>(name: string, help: string, labelNames: Label[] = []): Counter<Label> =>
@@ -84,14 +88,14 @@ export function createMeters (): Meters {
       this.inc(bell.renewals)
     }
   }))
-  gauge('sink_up', '1 = the last call of the sink succeeded.', () => fault === null ? 1 : 0)
+  gauge('sink_up', '1 = the last call of the sink succeeded.', () => fault() === null ? 1 : 0)
 
   return {
     calls (outcome, elapsed) {
       calls.inc({ outcome })
       seconds.inc({ outcome }, elapsed / 1_000)
     },
-    failing (now) { fault = now },
+    failing (way, now) { faults[way] = now },
     wrote (counts) {
       for (const table of TABLES) rows.inc({ table }, counts[table])
       dead.inc(counts.dead)
@@ -109,7 +113,7 @@ export function createMeters (): Meters {
     inboundWaiting (rows) { waiting = rows },
     rang () { rings.inc() },
     doorbell (of) { bell = of },
-    get fault () { return fault },
+    get fault () { return fault() },
     get lag_ms () { return oldest() },
     get waiting_bytes () { return total('bytes') },
     content_type: registry.contentType,

@@ -19,7 +19,7 @@ const ROWS = {
 }
 
 /** Columns of a request that are Headway's. */
-const HEADWAYS = [{ refused: {} }, { request_key: '00000000-0000-0000-0000-000000000000' }, { request_seq: 1 }]
+const HEADWAYS = [{ refused: {} }, { request_key: '00000000-0000-0000-0000-000000000000' }, { request_seq: 1 }, { handled_at: '2026-01-01' }]
 
 export async function clientsOf (rest: RestGateway): Promise<Clients> {
   const auth = { persistSession: false, autoRefreshToken: false, detectSessionInUrl: false }

@@ -39,6 +39,9 @@ async function database (t: Test, programs?: string, files = MIGRATIONS.length):
   return { url: url.href.replace('postgres@', 'authenticator@'), query }
 }
 
+/** More with HEADWAY_TEST_FULL=1. */
+const WAYS = process.env['HEADWAY_TEST_FULL'] === '1' ? 500 : 20
+
 const TABLES = ['public.bulk_jobs', 'public.bulk_job_items', 'public.job_events', 'headway.resume']
 const persist = async (query: Query, batch: object) => (await query('select headway_persist($1) as answer', [JSON.stringify(batch)]))[0]?.['answer']
 async function dump (query: Query): Promise<unknown[][]> {
@@ -132,6 +135,15 @@ async function upgrades (t: Test, programs?: string): Promise<void> {
     await persist(query, { events: [anEvent('a', 3)] })
     t.same((await query('select count(*)::int as n from job_events'))[0], { n: 4 })
   })
+
+  await t.test('an upgrade from the fourth file: what was refused before counts its days from now', async (t) => {
+    const { query } = await database(t, programs, 4)
+    await query("insert into bulk_jobs (tenant_id, id) values ('acme', 'refused'), ('acme', 'waits')")
+    const done = { requests: [{ tenant_id: 'acme', id: 'refused', requested_rev: 1, refused: { code: 'invalid_field' } }] }
+    await query('select headway_confirm($1)', [JSON.stringify(done)])
+    await query(SCHEMA)
+    t.same(await query('select id, handled_at > now() - interval \'1 minute\' as now from bulk_jobs order by id'), [{ id: 'refused', now: true }, { id: 'waits', now: null }])
+  })
 }
 
 async function holds (t: Test, query: Query): Promise<void> {
@@ -143,42 +155,51 @@ async function holds (t: Test, query: Query): Promise<void> {
   })
 
   await t.test('any order, split and repetition of batches gives the same tables', async (t) => {
-    const rev = fc.integer({ min: 1, max: 4 })
-    const run = fc.constantFrom(1_764_200_000_000, 1_764_200_001_000)
-    const id = fc.constantFrom('a', 'b')
+    const rev = fc.integer({ min: 1, max: 5 })
+    const tenant_id = fc.constantFrom('acme', 'umbrella', 'Acme')
+    const id = fc.constantFrom('a', 'b', 'A', 'a:b', 'b.a')
+    const itemId = fc.constantFrom('i1', 'i2', 'I1', 'i/1', 'ü')
+    // Runs of one id, and epochs within a run: its first is the registration's, a later one comes with a loss of data. No epoch is issued
+    // twice, so all of a run are below those of the next.
+    const run = fc.constantFrom(1_764_200_000_000, 1_764_200_001_000, 1_764_286_400_000)
+    const epoch = fc.record({ run, later: fc.constantFrom(0, 0, 500, 900) }).map(({ run, later }) => ({ run, epoch: run + later }))
+    const place = { tenant_id, id, rev, at: epoch }
     // As the persister tells them: of one key and position always the same row, except that a registration may be unknown or history lost.
-    const job = fc.record({ id, rev, run, known: fc.boolean(), lost: fc.boolean() }).map(({ id, rev, run, known, lost }) => ({
-      jobs: [aJob(id, rev, { run, epoch: run, history_truncated: lost, ...known ? { title: `${id} ${run}`, metadata: { run } } : { title: null, metadata: null } })]
+    const job = fc.record({ ...place, known: fc.boolean(), lost: fc.boolean() }).map(({ tenant_id, id, rev, at, known, lost }) => ({
+      jobs: [aJob(id, rev, {
+        tenant_id,
+        ...at,
+        history_truncated: lost,
+        ...known ? { title: `${id} ${at.run}`, job_kind: `of ${at.run}`, metadata: { run: at.run } } : { title: null, metadata: null }
+      })]
     }))
-    const item = fc.record({ id, rev, run }).map(({ id, rev, run }) => ({ items: [anItem('a', id, rev, { run, epoch: run, result: { rev } })] }))
-    const event = fc.record({ id, rev, run }).map(({ id, rev, run }) => ({ events: [anEvent(id, rev, { run, epoch: run })] }))
-    const told = fc.array(fc.oneof(job, item, event), { minLength: 1, maxLength: 14 })
-    const ways = told.chain((rows) => fc.record({
-      rows: fc.constant(rows),
-      again: fc.subarray(rows),
-      order: fc.array(fc.nat(), { minLength: 28, maxLength: 28 }),
-      cuts: fc.array(fc.boolean(), { minLength: 28, maxLength: 28 })
-    }))
-    await fc.assert(fc.asyncProperty(ways, async ({ rows, again, order, cuts }) => {
-      await clear()
-      for (const row of rows) await persist(query, row)
-      const one = await dump(query)
-      await clear()
-      const shuffled = [...rows, ...again].map((row, n) => ({ row, at: order[n] ?? 0 })).sort((a, b) => a.at - b.at)
-      let batch = batchWith({})
-      for (const [n, { row }] of shuffled.entries()) {
-        const next = batchWith(row)
-        batch = { jobs: [...batch.jobs, ...next.jobs], items: [...batch.items, ...next.items], events: [...batch.events, ...next.events] }
-        if (cuts[n] === true) {
-          await persist(query, batch)
-          batch = batchWith({})
-        }
+    const item = fc.record({ ...place, itemId }).map(({ tenant_id, id, rev, at, itemId }) => (
+      { items: [anItem(id, itemId, rev, { tenant_id, ...at, result: { rev, epoch: at.epoch } })] }))
+    const event = fc.record(place).map(({ tenant_id, id, rev, at }) => ({ events: [anEvent(id, rev, { tenant_id, ...at })] }))
+    const told = fc.array(fc.oneof(job, item, event), { minLength: 1, maxLength: 40, size: 'max' })
+    const way = fc.record({
+      again: fc.array(fc.nat({ max: 39 }), { maxLength: 40 }),
+      order: fc.array(fc.nat(), { minLength: 80, maxLength: 80 }),
+      sizes: fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 80, maxLength: 80 })
+    })
+    /** @returns the tables, after rows were told in this way */
+    const tell = async (rows: readonly object[], { again, order, sizes }: { again: number[], order: number[], sizes: number[] }) => {
+      for (const table of TABLES) await query(`delete from ${table}`) // quicker than truncate, for few rows
+      const repeated = again.flatMap((at) => rows[at] ?? [])
+      const shuffled = [...rows, ...repeated].map((row, n) => ({ row: batchWith(row), at: order[n] ?? 0 })).sort((a, b) => a.at - b.at)
+      for (const size of sizes) {
+        const part = shuffled.splice(0, size).map(({ row }) => row)
+        if (part.length === 0) break
+        const [jobs, items, events] = [part.flatMap((row) => row.jobs), part.flatMap((row) => row.items), part.flatMap((row) => row.events)]
+        await persist(query, { jobs, items, events })
       }
-      await persist(query, batch)
-      const other = await dump(query)
-      if (JSON.stringify(other) !== JSON.stringify(one)) throw new Error(`${JSON.stringify(other)} instead of ${JSON.stringify(one)}`)
-    }), { numRuns: 25 })
-    t.pass('25 ways')
+      return JSON.stringify(await dump(query))
+    }
+    await fc.assert(fc.asyncProperty(told, way, way, async (rows, one, other) => {
+      const [first, second] = [await tell(rows, one), await tell(rows, other)]
+      if (first !== second) throw new Error(`${second} instead of ${first}`)
+    }), { numRuns: WAYS })
+    t.pass(`${WAYS} sets of rows, each told in two ways`)
   })
 
   await t.test('one bad row, and nothing of its batch is stored', async (t) => {
@@ -247,10 +268,26 @@ async function holds (t: Test, query: Query): Promise<void> {
     }
     await t.rejects(query('insert into bulk_jobs (tenant_id, id, title) values ($1, $2, $3)', ['acme', 'long', 'x'.repeat(5_000)]), { code: '23514' })
     const days = async (n: number) => (await query('select headway_maintain_inbound($1) as m', [n]))[0]?.['m']
-    t.same(await days(1), { events_deleted: 0 })
+    t.same(await days(1), { events_deleted: 0, jobs_deleted: 0 })
     await query("update job_events set handled_at = now() - interval '2 days' where handled_at is not null")
-    t.same(await days(1), { events_deleted: 2 }, 'what still waits stays')
+    t.same(await days(1), { events_deleted: 2, jobs_deleted: 0 }, 'what still waits stays')
     await t.rejects(days(0), { code: '22023' })
+  })
+
+  await t.test('retention: a row of an app that never became a job goes some days after it was taken', async (t) => {
+    await clear()
+    await query("insert into bulk_jobs (tenant_id, id) select 'acme', unnest(array['refused', 'waits', 'asks', 'recent', 'job'])")
+    const refused = { code: 'invalid_field' }
+    const taken = ['refused', 'asks', 'recent', 'job'].map((id) => ({ tenant_id: 'acme', id, requested_rev: 1, refused: id === 'job' ? null : refused }))
+    await query('select headway_confirm($1)', [JSON.stringify({ requests: taken })])
+    t.same(await query('select id from bulk_jobs where handled_at is null'), [{ id: 'waits' }], 'when it was taken is noted')
+    await persist(query, { jobs: [aJob('job', 1)] })
+    await query("update bulk_jobs set handled_at = now() - interval '31 days' where id <> 'recent'")
+    await query("update bulk_jobs set requested_state = 'pause' where id = 'asks'")
+    const tidy = async () => (await query('select headway_maintain_inbound() as m'))[0]?.['m']
+    t.same(await tidy(), { events_deleted: 0, jobs_deleted: 1 })
+    t.same(await query('select id from bulk_jobs order by id'), ['asks', 'job', 'recent', 'waits'].map((id) => ({ id })))
+    t.same(await tidy(), { events_deleted: 0, jobs_deleted: 0 })
   })
 
   await t.test('retention: old events go with their day, unless their job lives; ended jobs go with their items', async (t) => {

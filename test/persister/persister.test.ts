@@ -89,6 +89,7 @@ t.test('poison is put aside row by row, what was around it is stored, and the pl
   t.same(faultsOfHistory(sink), [])
   t.same([...sink.items.values()].map(({ id }) => id).sort(), ['good', 'last'])
   t.equal([...sink.events.values()].filter(({ type }) => type === 'history_truncated').length, 1)
+  t.match([...sink.jobs.values()].map(({ id, history_truncated: told }) => [id, told]).sort(), [['a', true], ['b', false]])
   const { rejected } = engine.keys.partition(engine.keys.job('acme', 'a').partition)
   const letters = await engine.connections.command.xrange(rejected, '-', '+')
   t.same(letters.map(([, fields]) => fields[fields.indexOf('type') + 1]).sort(), ['sink.event', 'sink.item'])
