@@ -9,8 +9,11 @@ import { parseArgs } from 'node:util'
 import { FAULTS, type Fault } from './faults.ts'
 import { haproxyBinary } from './haproxy.ts'
 import { runScenario } from './scenario.ts'
-import { SINK_FAULTS, type SinkFault } from './sink-faults.ts'
+import { SINK_FAULTS as OUTBOUND_FAULTS, type SinkFault } from './sink-faults.ts'
+import { INBOUND_FAULTS } from './sink-inbound-faults.ts'
 import { runSinkScenario } from './sink-scenario.ts'
+
+const SINK_FAULTS: readonly SinkFault[] = [...OUTBOUND_FAULTS, ...INBOUND_FAULTS]
 
 const CHECK = fileURLToPath(new URL('./check.ts', import.meta.url))
 

@@ -1,6 +1,7 @@
 // Faults between persister and database. Each is given what it may break, its moments by how far the work is, and the seed's random.
 
 import { setTimeout as pause } from 'node:timers/promises'
+import type { RealtimeStandIn } from '../../src/demo/realtime-stand-in.ts'
 import type { GuardedChild } from '../support/child.ts'
 import type { PostgresServer } from '../support/postgres.ts'
 import type { RestFault, RestGateway } from '../support/rest.ts'
@@ -11,6 +12,10 @@ export interface SinkWorld {
   readonly rest: RestGateway
   readonly postgres: PostgresServer
   readonly persisters: readonly { child: () => GuardedChild, restart: (key?: string) => Promise<void> }[]
+  /** Null unless apps write. */
+  readonly realtime: RealtimeStandIn | null
+  /** Which of the persisters takes what apps write; null = none of those that live. */
+  leader (): Promise<number | null>
   /** True when all work is done. */
   over (): boolean
 }
@@ -20,6 +25,8 @@ export interface SinkFault {
   readonly help: string
   /** Some items carry what the database refuses. */
   readonly poison?: boolean
+  /** Apps write too: how often persisters look for it by themselves, and how long a socket of Realtime may join channels. */
+  readonly apps?: { poll_ms: number, key_ttl_ms: number }
   /** Ends when the work is over, or before. */
   inject (world: SinkWorld): Promise<void>
 }
@@ -36,6 +43,16 @@ function requests (choose: (random: Random, bytes: number) => RestFault | null):
 }
 
 const HTML: RestFault = { status: 502, body: '<html><h1>Bad gateway</h1></html>', type: 'text/html' }
+
+export const ERRORS: readonly RestFault[] = [
+  { status: 500, body: '{"code":"XX000","message":"x"}' },
+  { status: 503, body: '{"code":"PGRST002"}' },
+  { status: 429 },
+  HTML,
+  { status: 200, body: '<html>ok</html>', type: 'text/html' },
+  { status: 500, body: '{"code":"57014","message":"statement timeout"}' },
+  'reset'
+]
 
 export const SINK_FAULTS: readonly SinkFault[] = [
   {
@@ -71,12 +88,7 @@ export const SINK_FAULTS: readonly SinkFault[] = [
   {
     name: 'supabase-errors',
     help: '500, 503, 429, 502 with a page, 200 with a page, resets',
-    inject: requests((random) => {
-      if (!chance(random, 0.6)) return null
-      const faults: RestFault[] = [{ status: 500, body: '{"code":"XX000","message":"x"}' }, { status: 503, body: '{"code":"PGRST002"}' }, { status: 429 }, HTML,
-        { status: 200, body: '<html>ok</html>', type: 'text/html' }, { status: 500, body: '{"code":"57014","message":"statement timeout"}' }, 'reset']
-      return faults[between(random, 0, faults.length - 1)] as RestFault
-    })
+    inject: requests((random) => chance(random, 0.6) ? ERRORS[between(random, 0, ERRORS.length - 1)] as RestFault : null)
   },
   {
     name: 'supabase-hang',
