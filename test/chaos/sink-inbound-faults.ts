@@ -2,8 +2,11 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import type { RestFault } from '../support/rest.ts'
+import { until } from '../support/wait.ts'
 import { between } from './plan.ts'
 import { ERRORS, type SinkFault, type SinkWorld } from './sink-faults.ts'
+
+const KEY_TTL_MS = 11_000
 
 /** In which way the persister does not hear that its rows are confirmed. */
 const UNHEARD: readonly RestFault[] = ['lost', 'reset', 'hang']
@@ -63,17 +66,22 @@ export const INBOUND_FAULTS: readonly SinkFault[] = [
   {
     name: 'supabase-expired-channel',
     help: 'apps write, nobody looks by himself, and channels of Realtime expire, close and crash: the bell alone must do',
-    // On a socket whose key has expired nobody can join any more: the real one allows 24 hours.
-    apps: { poll_ms: 600_000, key_ttl_ms: 1_200 },
-    async inject ({ random, realtime, over }) {
-      while (!over() && realtime !== null) {
-        await pause(between(random, 300, 1_200))
-        const way = between(random, 0, 3)
+    // On a socket whose key has expired nobody can join any more: the real one allows 24 hours. Longer than what makes a bell patient.
+    apps: { poll_ms: 600_000, key_ttl_ms: KEY_TTL_MS },
+    async inject ({ random, realtime, persisters, over }) {
+      if (realtime === null) return
+      const all = performance.now() + KEY_TTL_MS + 1_000
+      for (let way = between(random, 0, 3), n = 0; n < 4 && !over(); n++, way = (way + 1) % 4) {
+        await until(() => realtime.listening > 0 || over(), { timeout_ms: 60_000, what: 'a persister listens' })
+        await pause(between(random, 200, 1_200))
         if (way === 0) realtime.closeChannels('Token has expired 1 seconds ago')
         if (way === 1) realtime.closeChannels()
         if (way === 2) realtime.crashChannels()
         if (way === 3) realtime.faults.subscriptions_fail = 2
+        if (way === 3) realtime.killSockets()
       }
+      await pause(Math.max(0, all - performance.now())) // none of the first sockets is good any more
+      await until(() => realtime.listening === persisters.length, { timeout_ms: 60_000, what: 'all persisters listen' })
     }
   }
 ]
