@@ -21,6 +21,8 @@ const NARROW = { width: 400, height: 1180 }
 const FRAMES = 56
 const WEBP = { title: 'img2webp', names: ['img2webp'], apt: 'webp', elsewhere: { brew: 'brew install webp' }, docker: null }
 
+// Nobody should have to wait half a minute for the picture of a worker that has died.
+process.env['HEADWAY_STALL_AFTER_MS'] = '3000'
 const data = mkdtempSync(join(tmpdir(), 'headway-screens-'))
 let address = ''
 const demo = await startDemo({
@@ -36,7 +38,7 @@ const demo = await startDemo({
   say: line => { address = /Dashboard\s+(\S+)/.exec(line)?.[1] ?? address },
   signal: new AbortController().signal
 })
-const monitor = new ProgressMonitor({ redisUrl: readFileSync(join(data, 'redis-url'), 'utf8'), tenantId: 'demo' })
+const worker = new ProgressMonitor({ redisUrl: readFileSync(join(data, 'redis-url'), 'utf8'), tenantId: 'demo' })
 const origin = new URL(address).origin
 const own = address.split('#token=')[1] ?? ''
 const other = await token(readFileSync(join(data, 'jwt-secret'), 'utf8'), 'nobody')
@@ -55,46 +57,68 @@ function fateOf (n: number): 'completed' | 'failed' | 'skipped' {
 
 const ERRORS = ['The codec av2 is not supported: line 1 of the manifest', 'connect ETIMEDOUT 10.0.4.17:443 after 3 tries', 'Moderation refused: the frame at 00:41 is blurred']
 
-async function work (job: string, from: number, to: number, paceMs = 0): Promise<void> {
-  for (let n = from; n < to; n++) {
+interface Work {
+  from?: number
+  to: number
+  /** Every so many; others have the rest. */
+  step?: number
+  pace_ms?: number
+  by?: ProgressMonitor
+}
+
+async function work (job: string, { to, from = 0, step = 1, pace_ms: paceMs = 0, by = worker }: Work): Promise<void> {
+  for (let n = from; n < to; n += step) {
     const state = fateOf(n)
     const item = { id: `clip-${n}`, row_index: n + 1, title: `Launch clip ${String(n + 1).padStart(3, '0')}.mp4` }
-    void monitor.updateItemProgress(job, { ...item, state: 'processing', percent_complete: 40 })
-    if (paceMs > 0) await delay(paceMs * (0.5 + Math.random()))
+    void by.updateItemProgress(job, { ...item, state: 'processing', percent_complete: 10 })
+    if (paceMs > 0) {
+      await delay(paceMs * (0.3 + Math.random() * 0.4))
+      void by.updateItemProgress(job, { ...item, state: 'processing', percent_complete: 60 })
+      await delay(paceMs * (0.3 + Math.random() * 0.4))
+    }
     const more = state === 'failed' ? { error: ERRORS[n % ERRORS.length] } : state === 'completed' ? { result: { url: `s3://renders/${n}.mp4` } } : {}
-    void monitor.updateItemProgress(job, { ...item, state, ...more })
+    void by.updateItemProgress(job, { ...item, state, ...more })
   }
-  await monitor.flush()
+  await by.flush()
+}
+
+/** As the jobs say of themselves. */
+async function fourAtOnce (job: string, to: number, paceMs: number): Promise<void> {
+  await Promise.all([0, 1, 2, 3].map(from => work(job, { from, to, step: 4, pace_ms: paceMs })))
 }
 
 async function begin (id: string, title: string, total: number, more: object = {}): Promise<void> {
-  await monitor.registerJob(id, { title, items_total: total, state: 'running', job_kind: 'render', concurrency: 4, ...more })
+  await worker.registerJob(id, { title, items_total: total, state: 'running', job_kind: 'render', concurrency: 4, ...more })
 }
 
-/** Jobs in every state. */
+/** Jobs in every state. Each is at work for some seconds, or it would have nothing to show. */
 async function fill (): Promise<void> {
+  const dying = new ProgressMonitor({ redisUrl: readFileSync(join(data, 'redis-url'), 'utf8'), tenantId: 'demo' })
+  await dying.registerJob('silent', { title: 'Posters for the cinema', items_total: 60, state: 'running', job_kind: 'render', concurrency: 1 })
   await begin('done', 'Renders for the spring campaign', 120)
-  await work('done', 0, 120, 12)
-  await monitor.updateJobState('done', 'completed', 'all items settled')
   await begin('lost', 'Subtitles, twelve languages', 48)
-  await work('lost', 0, 31, 5)
-  await monitor.updateJobState('lost', 'failed', 'the storage is full')
   await begin('stopped', 'Thumbnails of the archive', 300)
-  await work('stopped', 0, 96, 4)
-  await monitor.updateJobState('stopped', 'canceling', 'the wrong folder')
-  await monitor.updateJobState('stopped', 'canceled', 'the wrong folder')
   await begin('held', 'Bulk upload to the clients’ drive', 200)
-  await work('held', 0, 84, 6)
-  await monitor.updateJobState('held', 'pausing', 'lunch')
-  await monitor.updateJobState('held', 'paused', 'lunch')
   await begin('limited', 'Descriptions by a language model', 90)
-  await work('limited', 0, 37, 8)
-  await monitor.updateJobState('limited', 'rate_limited')
-  await monitor.registerJob('later', { title: 'Night run: transcodes', items_total: 500 })
+  await Promise.all([
+    work('silent', { to: 22, pace_ms: 600, by: dying }), fourAtOnce('done', 120, 500), fourAtOnce('lost', 31, 1800),
+    fourAtOnce('stopped', 96, 600), fourAtOnce('held', 84, 700), fourAtOnce('limited', 37, 1500)
+  ])
+  await dying.heartbeat('silent') // only who has sent one is missed
+  await dying.close()
+  await worker.updateJobState('done', 'completed', 'all items settled')
+  await worker.updateJobState('lost', 'failed', 'the storage is full')
+  await worker.updateJobState('stopped', 'canceling', 'the wrong folder')
+  await worker.updateJobState('stopped', 'canceled', 'the wrong folder')
+  await worker.updateJobState('held', 'pausing', 'lunch')
+  await worker.updateJobState('held', 'paused', 'lunch')
+  await worker.updateJobState('limited', 'rate_limited', null, { retry_at: new Date(Date.now() + 1_800_000).toISOString() })
+  await worker.registerJob('later', { title: 'Night run: transcodes', items_total: 500 })
   await begin('large', 'Product images, the whole catalogue', 100_000)
-  await work('large', 0, 30_000)
+  await work('large', { to: 30_000 })
+  void work('large', { from: 30_000, to: 100_000, pace_ms: 12 })
   await begin('live', 'Summer launch: 240 product videos', 240)
-  void work('live', 0, 240, 900) // longer than all pictures take
+  void fourAtOnce('live', 240, 6_000) // longer than all pictures take
 }
 
 interface Screen { at: string, ready: (page: Page) => Promise<void>, token?: string | null }
@@ -106,6 +130,24 @@ const STATES: Record<string, Screen> = {
   list: { at: '', ready: async page => { await page.locator('.job').nth(6).waitFor() } },
   'list-empty': { at: '', token: other, ready: async page => { await page.getByText('No jobs yet').waitFor() } },
   'list-search': { at: '', ready: async page => { await page.getByRole('searchbox').fill('nothing like it'); await page.getByText('No job like this').waitFor() } },
+  'list-filtered': {
+    at: '',
+    ready: async page => {
+      await page.locator('.job').nth(6).waitFor()
+      await page.getByRole('button', { name: /^Active/ }).click()
+      await page.getByRole('searchbox').fill('product')
+      await page.locator('.job').nth(2).waitFor({ state: 'detached' })
+    }
+  },
+  'list-error': {
+    at: '',
+    ready: async page => {
+      const problem = { code: 'redis_unavailable', detail: 'Redis cannot be reached; repeat the request in a moment.', status: 503 }
+      await page.route(/\/v1\/jobs/, route => route.fulfill({ status: 503, contentType: 'application/problem+json', json: problem }))
+      await page.reload()
+      await page.locator('.notice').waitFor()
+    }
+  },
   loading: {
     at: '/live',
     ready: async page => {
@@ -117,6 +159,7 @@ const STATES: Record<string, Screen> = {
   running: { at: '/live', ready: async page => { await shown(page); await seconds(page, 3) } },
   paused: { at: '/held', ready: shown },
   'rate-limited': { at: '/limited', ready: shown },
+  stalled: { at: '/silent', ready: async page => { await shown(page); await page.locator('.hero').getByText('Stalled').waitFor() } },
   pending: { at: '/later', ready: shown },
   completed: { at: '/done', ready: shown },
   failed: { at: '/lost', ready: async page => { await shown(page); await page.getByRole('tab', { name: /Failures/ }).click(); await page.locator('.failures li').first().waitFor() } },
@@ -188,7 +231,7 @@ async function sheet (pictures: string[], file: string): Promise<void> {
   await page.context().close()
 }
 
-/** A job from its first to its last item, a frame every 150 ms. */
+/** A job from its first to its last item. It takes as long as this machine needs for the frames, so that each shows something new. */
 async function movie (): Promise<void> {
   const folder = join(data, 'frames')
   mkdirSync(folder)
@@ -196,7 +239,10 @@ async function movie (): Promise<void> {
   const page = await (await browser.newContext({ viewport: { width: 1120, height: 1100 }, locale: 'en-GB' })).newPage()
   await page.goto(`${origin}/#token=${own}&job=movie`)
   await shown(page)
-  const worked = Promise.all([0, 60, 120, 180].map(from => work('movie', from, from + 60, 125)))
+  const from = performance.now()
+  for (let n = 0; n < 3; n++) await page.screenshot()
+  const frameMs = (performance.now() - from) / 3
+  const worked = fourAtOnce('movie', 240, frameMs * (FRAMES - 6) / 60)
   const files: string[] = []
   for (let n = 0; n < FRAMES; n++) {
     files.push(join(folder, `${String(n).padStart(3, '0')}.png`))
@@ -223,7 +269,7 @@ try {
   if (wanted.length === 0 || wanted.includes('movie')) await movie()
 } finally {
   await browser.close()
-  await monitor.close()
+  await worker.close()
   await demo.stop()
   rmSync(data, { recursive: true, force: true })
 }

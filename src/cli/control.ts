@@ -43,7 +43,7 @@ Examples:
       const answer = await remote.call<Answer>('POST', `/v1/jobs/${jobIdOf(id)}/control`, {
         body: { action, ...(reason === undefined ? {} : { reason }) }, idempotency_key: randomUUID()
       })
-      if (wait && !json && isOnTheWay(answer.state)) console.error(`${id}: ${answer.state}; waiting for its worker, or its time-out`)
+      if (wait && process.stderr.isTTY && isOnTheWay(answer.state)) console.error(`${id}: ${answer.state}; waiting for its worker, or its time-out`)
       const state = wait ? await settledState(remote, id) : answer.state
       if (json) console.log(JSON.stringify({ ...answer, ...(state === undefined ? {} : { state }) }))
       else console.log(`${id}: ${answer.effect === 'unconfirmed' ? 'stored, but its effect is not known yet' : `${state ?? 'unknown'}${answer.effect === 'repeat' ? ', as it was' : ''}`}`)

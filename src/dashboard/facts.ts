@@ -42,7 +42,7 @@ export function createTiles (): Facts {
     element,
     update (job) {
       eta.set(isTerminal(job.state) ? (job.state === 'completed' ? 'Done' : 'Ended') : formatEstimate(job.eta_ms), etaNote(job))
-      rate.set(formatRate(job.throughput_per_min), isTerminal(job.state) ? 'on average' : 'now')
+      rate.set(formatRate(job.throughput_per_min), job.throughput_per_min === null ? '' : isTerminal(job.state) ? 'on average' : 'now')
       average.set(formatDuration(job.average_duration_ms_per_item), job.concurrency === null ? '' : `${job.concurrency} at a time`)
       running.set(formatDuration(job.time_processing_ms), deadlineNote(job))
     }

@@ -171,7 +171,7 @@ function createRow (job: JobView): Row {
   const element = h('li', { class: 'job' }, [
     h('div', { class: 'head' }, [h('h2', {}, [title]), status.element]),
     bar.element,
-    h('p', { class: 'numbers' }, [percent, numbers, when, id])
+    h('p', { class: 'numbers' }, [percent, h('span', {}, [numbers, ' ', when]), id])
   ])
   let shown: JobView | null = null
   return {

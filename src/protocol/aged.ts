@@ -19,21 +19,17 @@ export function agedJob (job: JobView, ageMs: number): JobView {
   const interval = rate === null || rate === 0 ? null : 60_000 / rate
   const late = unexplained(ageMs, interval, job.average_duration_ms_per_item)
   if (late > 0 && job.eta_reason === 'estimated') aged.eta_reason = 'silent'
-  // Held back by a rate limit: until it ends, all of the estimate counts down.
-  if (interval === null || (job.rate_limited && job.retry_at !== null)) {
-    return { ...aged, ...estimateOf(job, ageMs, Math.max(0, (job.eta_ms ?? 0) - ageMs), job.eta_confidence) }
-  }
+  const waiting = estimateOf(job, ageMs, Math.max(0, (job.eta_ms ?? 0) - ageMs), job.eta_confidence)
+  if (interval === null) return { ...aged, ...waiting }
   // In a silence the confidence has fallen and tells the weight of the mean no more; the full one slows down least.
   const slowed = slowedInterval(interval, late, job.eta_reason === 'silent' ? 1 : job.eta_confidence)
+  aged.throughput_per_min = Math.round(6_000_000 / slowed) / 100
+  if (job.rate_limited) return { ...aged, ...(job.retry_at === null ? {} : waiting) }
   const expected = expectedInterval(interval, slowed, aged.time_processing_ms, job.items_completed + job.items_failed + job.items_skipped)
   // Only the next item's share counts down by waiting.
   const following = Math.max(0, (job.eta_ms ?? 0) - interval) * expected / interval
   const eta = Math.min(job.eta_ms ?? 0, Math.max(0, interval - ageMs)) + expected - interval + following
-  return {
-    ...aged,
-    ...estimateOf(job, ageMs, eta, job.eta_confidence * interval / expected),
-    throughput_per_min: Math.round(6_000_000 / slowed) / 100
-  }
+  return { ...aged, ...estimateOf(job, ageMs, eta, job.eta_confidence * interval / expected) }
 }
 
 function estimateOf (job: JobView, ageMs: number, etaMs: number, confidence: number): Partial<JobView> {

@@ -9,7 +9,7 @@ export interface Counters { completed: number, failed: number, skipped: number, 
 export interface Registration {
   /** As declared at registration; the current one stands in {@link StoredJob.items_total}. */
   items_total: number
-  /** Groups history for estimates. Empty = none. */
+  /** Kind of work, for whoever reads the history. Empty = none. */
   job_kind: string
   /** Prefix of the job's item events. */
   item_kind: string

@@ -135,7 +135,8 @@ function estimate (job: StoredJob, counters: EffectiveCounters, processingMs: nu
   }
   const interval = averageInterval(job.pace)
   const duration = averageDuration(job.pace)
-  const late = lateness(job, processingMs)
+  // A rate limit explains the silence: the work goes on as before when it ends.
+  const late = job.rate_limited ? 0 : lateness(job, processingMs)
   if (interval !== null) {
     const { at, weight } = job.pace
     const expected = expectedInterval(interval, slowedInterval(interval, late, weight), processingMs, settledHere(job, counters))

@@ -1,6 +1,7 @@
 // docs/clients.md tells of what there is: names that can be imported, variables, parts and attributes of the element.
 
-import { readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -18,6 +19,20 @@ t.test('what it imports can be imported', async t => {
     const module = await import(`${ROOT}${path}`) as Record<string, unknown>
     for (const name of names.split(', ')) t.type(module[name], 'function', name)
   }
+})
+
+t.test('what it shows for React is right, types and all', async t => {
+  const [, component = ''] = /```tsx\n([\s\S]*?)```/.exec(PAGE) ?? []
+  const file = `${ROOT}test/docs/.react-example.tsx`
+  t.teardown(() => { rmSync(file, { force: true }) })
+  writeFileSync(file, [
+    "import { createRoot } from 'react-dom/client'", "import { createClient } from '../../src/client/index.ts'",
+    "import { HeadwayProvider, useControl, useJob } from '../../src/react/index.ts'", "const client = createClient({ url: '', getToken: () => '' })", component
+  ].join('\n'))
+  const tsc = ['tsc', '--noEmit', '--strict', '--jsx', 'react-jsx', '--lib', 'esnext,dom', '--module', 'nodenext', '--target', 'esnext',
+    '--allowImportingTsExtensions', '--erasableSyntaxOnly', '--skipLibCheck', '--types', 'react', '--ignoreConfig', file]
+  const { status, stdout } = spawnSync('npx', tsc, { encoding: 'utf8', cwd: ROOT })
+  t.equal(status, 0, stdout)
 })
 
 t.test('the element: its variables, parts and attributes are these', async t => {

@@ -147,6 +147,10 @@ async function headway (t: Test, text: string): Promise<void> {
 
 const CHECKS: [RegExp, (t: Test, text: string) => void | Promise<void>][] = [
   [/^npm ci && npm (start|test)$/, (t, text) => { t.ok((text.split(' ').at(-1) ?? '') in scripts, 'run by test/demo/start, and by whoever reads this') }],
+  [/^npm (pack|install \S+)$/, (t, text) => { // test/package.test.ts does both, and imports each entry
+    const { name, version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { name: string, version: string }
+    t.ok(text === 'npm pack' || text.endsWith(`/${name}-${version}.tgz`), 'what npm pack makes')
+  }],
   [/^npm ci$/, t => { t.ok(existsSync(join(ROOT, 'package-lock.json'))) }],
   [/^npm (start|test|run [\w:]+$)/, (t, text) => { t.ok((text.replace('run ', '').split(' ')[1] ?? '') in scripts) }],
   [/^npm run (--silent )?bench -- /, (t, text) => {

@@ -65,6 +65,9 @@ t.test('a rate limit is waited for', async (t) => {
   const view = viewAt(steady(1_000, 1, { rate_limited: true, retry_at: T0 + AT + 60_000 }), T0 + AT)
   t.equal(view.eta_ms, 60_000 + 49_000)
   t.match(agedJob(view, 30_000), { eta_ms: 79_000, finish_at: view.finish_at })
+  t.match(agedJob(view, 600_000), { eta_reason: 'rate_limited', throughput_per_min: 2.14 })
+  const open = viewAt(steady(1_000, 1, { rate_limited: true }), T0 + AT) // nobody knows until when
+  t.match(agedJob(open, 30_000), { eta_ms: open.eta_ms })
 })
 
 t.test('from durations alone the estimate counts down, and ends at 1', async (t) => {

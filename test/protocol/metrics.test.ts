@@ -116,6 +116,10 @@ t.test('eta: interval times what remains, less the time already waited', async (
   t.match(jobMetrics({ ...job, rate_limited: true }, T0), { eta_reason: 'rate_limited' })
   const held = { ...job, rate_limited: true, retry_at: T0 + 60_000, gap_ms: 100 }
   t.equal(jobMetrics(held, T0 + 10_100).eta_ms, 50_000 + 2_000, 'nothing is settled before the rate limit ends')
+  t.match(jobMetrics({ ...held, retry_at: T0 + 600_000 }, T0 + 400_100), {
+    eta_ms: 202_000, eta_reason: 'rate_limited', finish_at: new Date(T0 + 602_100).toISOString()
+  }, 'and the silence until then slows nothing down')
+  t.ok(jobMetrics({ ...held, retry_at: T0 + 600_000 }, T0 + 400_100).throughput_per_min! < 10, 'but this is what is done now')
   t.equal(jobMetrics({ ...held, rate_limited: false }, T0 + 10_100).eta_ms, 3_000)
   t.equal(jobMetrics({ ...held, state: 'paused', proc_ms: 10_000, proc_since: null }, T0 + 10_100).eta_ms, 3_000)
 })

@@ -46,7 +46,7 @@ export const jobReply = open({
   id: id('The job.'),
   tenant_id: id('Whose.'),
   title: or('string', 'For people.'),
-  job_kind: or('string', 'Groups history for estimates.'),
+  job_kind: or('string', 'Kind of work, for whoever reads the history.'),
   item_kind: Type.String({ description: 'Prefix of its item events.' }),
   state: word(JOB_STATES, 'State.'),
   reason: or('string', 'Of the last change of state.'),

@@ -24,7 +24,7 @@ export const registerBody = open({
   fail_on_deadline: flag('Fail when the deadline is exceeded.'),
   created_at: instant('Default now.'),
   title: text('For people.'),
-  job_kind: text('Groups history for estimates.'),
+  job_kind: text('Kind of work, for whoever reads the history; estimates do not use it.'),
   item_kind: Type.Optional(itemKind()),
   concurrency: whole('Declared parallelism of the worker.'),
   metadata: Type.Optional(Type.Unsafe<Record<string, unknown> | null>({
