@@ -74,9 +74,11 @@ export interface LoadOptions {
   protocol?: string
 }
 
+let started = 0
+
 export async function startLoad ({ port, paths, speech, marker, protocol = '' }: LoadOptions): Promise<LoadGenerator> {
   const program = build()
-  const file = join(OUT, `paths-${process.pid}.txt`)
+  const file = join(OUT, `paths-${process.pid}-${started++}.txt`)
   writeFileSync(file, paths.join('\n') + '\n')
   const child = spawn(program, [String(port), file, speech, marker, protocol], { stdio: ['pipe', 'pipe', 'inherit'] })
   const kill = (): void => { child.kill('SIGKILL') }

@@ -30,6 +30,9 @@ export const FIGURES = {
   event_alone_us: measured(ALONE_US, 'µs of Redis for an event reduced by itself', 'benchmarks.md: latency, 54 % of a core at 5,000/s; everything that Redis does for it'),
   event_batched_us: derived(scaled(82_000), 'µs of Redis for an event in entries of 8', 'engine.md §9: 82,000 of 635,000 instructions'),
   event_scattered_us: derived(scaled(265_000), 'µs of Redis for an event, each of another job', 'engine.md §9: 265,000 of 635,000 instructions'),
+  hearing_us: measured(0.9, 'µs of Redis for an event and each further gateway that hears it',
+    'npm run bench -- gateways: 20 of 200 hear each message. When little happens it is more, and there is room'),
+  sweep_us: measured(97, 'µs of Redis for a look of one gateway at one partition', 'npm run bench -- gateways: idle; its probes and all else in it'),
   job_bytes: measured(33_000, 'bytes in Redis of a job of 100 items and 200 logged events', 'npm run bench -- footprint'),
   outbox_bytes: measured(124, 'bytes in the outbox of an event', 'npm run bench -- footprint'),
   persisted_per_s: measured(20_000, 'events/s of one persister into one Postgres beside it', 'benchmarks.md: persister, one run'),
@@ -38,6 +41,8 @@ export const FIGURES = {
   shard_bytes: chosen(16_000_000_000, 'bytes of memory of a Redis primary', 'a usual size; a larger one takes longer to fail over and to rewrite its log'),
   shard_out_bytes_per_s: chosen(250_000_000, 'bytes/s out of a Redis primary', 'a fifth of 10 Gbit/s'),
   memory_factor: chosen(3, '× the outbox', 'headway doctor: maxmemory'),
+  sweeps_per_s: chosen(33, 'looks a second at a partition by all gateways together, at most',
+    'one every 30 ms keeps timers to their grain; with many gateways HEADWAY_SWEEP_INTERVAL_MS grows with their number'),
   partitions: chosen(64, 'partitions', 'HEADWAY_PARTITIONS on a Cluster by default; each lies on one primary and is written by one persister')
 } as const satisfies Record<string, Figure>
 

@@ -32,6 +32,8 @@ export interface Plan {
   shards: number
   shard_bytes: number
   partitions: number
+  /** HEADWAY_SWEEP_INTERVAL_MS: its default, or longer where many gateways look. */
+  sweep_interval_ms: number
   persisters: number
   /** Fullest first. */
   uses: Use[]
@@ -48,6 +50,8 @@ export const DEFAULT_LOAD: Load = {
 }
 
 const GATEWAYS_MIN = 2
+/** HEADWAY_SWEEP_INTERVAL_MS unless told. */
+export const SWEEP_INTERVAL_MS = 300
 
 /** @returns what cannot be; null = it can */
 export function faultOf (load: Load): string | null {
@@ -73,19 +77,23 @@ export function planFor (load: Load): Plan {
   const gateways = Math.max(GATEWAYS_MIN, needed + 1)
   const socketsEach = load.watchers / gateways
 
-  const redisCores = load.events_per_s * figure(`event_${load.sending}_us`) / 1e6
+  const sweepIntervalMs = Math.max(SWEEP_INTERVAL_MS, Math.ceil(gateways * 1_000 / figure('sweeps_per_s')))
+  // A power of two, four for each primary, so that they spread evenly.
+  const partitionsOf = (shards: number): number => Math.max(shards === 1 ? 8 : figure('partitions'), 2 ** Math.ceil(Math.log2(4 * shards)))
+  const heard = roomMessages(gateways) - roomMessages(1)
+  const redisCores = (shards: number): number => (load.events_per_s * figure(`event_${load.sending}_us`) + heard * figure('hearing_us') +
+    gateways * partitionsOf(shards) * 1_000 / sweepIntervalMs * figure('sweep_us')) / 1e6
   const outBytes = roomMessages(gateways) * figure('message_bytes')
   const outboxBytes = load.events_per_s * load.outage_minutes * 60 * figure('outbox_bytes')
   const memory = load.jobs * figure('job_bytes') + outboxBytes * figure('memory_factor')
-  const shards = Math.max(1, Math.ceil(Math.max(redisCores / figure('cpu_share'), outBytes / figure('shard_out_bytes_per_s'), memory / figure('shard_bytes'))))
-  // A power of two, four for each primary, so that they spread evenly.
-  const partitions = Math.max(shards === 1 ? 8 : figure('partitions'), 2 ** Math.ceil(Math.log2(4 * shards)))
+  let shards = Math.max(1, Math.ceil(Math.max(outBytes / figure('shard_out_bytes_per_s'), memory / figure('shard_bytes'))))
+  while (redisCores(shards) > shards * figure('cpu_share')) shards++
 
   const persisters = load.outage_minutes === 0 ? 0 : Math.max(2, Math.ceil(load.events_per_s / figure('persisted_per_s')))
   const uses: Use[] = [
     { part: 'gateway CPU', used: gatewayCores(gateways) / (gateways * figure('cpu_share')), advice: 'more gateways' },
     { part: 'gateway sockets', used: socketsEach / figure('sockets_max'), advice: 'more gateways, or more memory and HEADWAY_SOCKETS_MAX' },
-    { part: 'Redis CPU', used: redisCores / (shards * figure('cpu_share')), advice: 'let workers batch; more primaries' },
+    { part: 'Redis CPU', used: redisCores(shards) / (shards * figure('cpu_share')), advice: 'let workers batch; fewer, larger gateways; more primaries' },
     { part: 'Redis network', used: outBytes / (shards * figure('shard_out_bytes_per_s')), advice: 'fewer, larger gateways; more primaries' },
     { part: 'Redis memory', used: memory / (shards * figure('shard_bytes')), advice: 'a shorter retention, a smaller outbox, more primaries' }
   ]
@@ -99,7 +107,8 @@ export function planFor (load: Load): Plan {
     storm_s: socketsEach / (Math.max(1, gateways - 1) * figure('handshakes_per_s')),
     shards,
     shard_bytes: memory / shards,
-    partitions,
+    partitions: partitionsOf(shards),
+    sweep_interval_ms: sweepIntervalMs,
     persisters,
     uses: uses.sort((a, b) => b.used - a.used)
   }

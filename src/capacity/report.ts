@@ -1,7 +1,7 @@
 // A plan as text, and plans as the table of docs/capacity.md.
 
 import { FIGURES, figure } from './figures.ts'
-import { DEFAULT_LOAD, planFor, type Load, type Plan } from './plan.ts'
+import { DEFAULT_LOAD, planFor, SWEEP_INTERVAL_MS, type Load, type Plan } from './plan.ts'
 
 /** The rows of the table. */
 export const TABLE_LOADS: Load[] = [
@@ -22,7 +22,8 @@ export function planText (load: Load, plan: Plan): string {
     `  gateways    ${count(plan.gateways)}, one of them to spare: ${count(Math.ceil(watchers / plan.gateways))} sockets and ${bytes(plan.gateway_bytes)} each; ` +
       `${count(plan.deliveries_per_s)} deliveries a second`,
     `              when one dies, its watchers are back after ${plan.storm_s < 1 ? 'less than 1' : count(Math.ceil(plan.storm_s))} s`,
-    `  Redis       ${plan.shards === 1 ? 'one primary' : `a Cluster of ${count(plan.shards)} primaries`} with a replica each, maxmemory ${bytes(plan.shard_bytes)}; HEADWAY_PARTITIONS=${plan.partitions}`,
+    `  Redis       ${plan.shards === 1 ? 'one primary' : `a Cluster of ${count(plan.shards)} primaries`} with a replica each, maxmemory ${bytes(plan.shard_bytes)}; ` +
+      `HEADWAY_PARTITIONS=${plan.partitions}${plan.sweep_interval_ms > SWEEP_INTERVAL_MS ? `, HEADWAY_SWEEP_INTERVAL_MS=${plan.sweep_interval_ms}` : ''}`,
     plan.persisters === 0
       ? '  persisters  none: there is no database'
       : `  persisters  ${count(plan.persisters)}; HEADWAY_OUTBOX_BYTES_MAX=${Math.round(outbox)} holds ${outage} minutes without the database`,

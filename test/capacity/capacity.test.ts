@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { FIGURES, figure } from '../../src/capacity/figures.ts'
 import { DEFAULT_LOAD, faultOf, planFor, type Load } from '../../src/capacity/plan.ts'
+import { settings } from '../../src/config/schema.ts'
 import { figuresText, TABLE_LOADS, tableText } from '../../src/capacity/report.ts'
 
 const HEADWAY = fileURLToPath(new URL('../../src/cli/headway.ts', import.meta.url))
@@ -29,12 +30,24 @@ t.test('by hand', async t => {
   const used = Object.fromEntries(plan.uses.map(one => [one.part, one.used]))
   t.ok(Math.abs((used['gateway CPU'] ?? 0) - (0.11 + 100 * 2 * 10 * 49.4e-6) / 1.2) < 1e-9)
   t.equal(used['gateway sockets'], 500 / 20_000)
-  t.ok(Math.abs((used['Redis CPU'] ?? 0) - 0.108 / 0.6) < 1e-9)
+  // Beside the 1,000 events: 1,000 that the second gateway hears too, and two gateways that look at 8 partitions every 300 ms.
+  t.ok(Math.abs((used['Redis CPU'] ?? 0) - (0.108 + 1_000 * figure('hearing_us') / 1e6 + 2 * 8 / 0.3 * figure('sweep_us') / 1e6) / 0.6) < 1e-9)
+  t.equal(plan.sweep_interval_ms, Number(settings().find(({ name }) => name === 'HEADWAY_SWEEP_INTERVAL_MS')?.fallback))
   t.equal(plan.shards, 1)
   t.equal(plan.shard_bytes, 100 * figure('job_bytes') + 1_000 * 60 * figure('outbox_bytes') * 3)
   t.equal(plan.persisters, 2, 'one may die')
   t.equal(plan.uses[0]?.part, 'Redis CPU')
   t.equal(planFor({ ...load, outage_minutes: 0 }).persisters, 0)
+})
+
+t.test('many gateways look less often each, so that Redis does not pay for each of them', async t => {
+  const load: Load = {
+    watchers: 1_000_000, watchers_per_job: 20, events_per_watcher_per_s: 2, events_per_s: 100_000, jobs: 200_000, sending: 'batched', outage_minutes: 0
+  }
+  const { gateways, sweep_interval_ms: interval, partitions, shards } = planFor(load)
+  t.ok(gateways > 100)
+  t.ok(gateways * 1_000 / interval <= figure('sweeps_per_s'))
+  t.ok(partitions * figure('sweeps_per_s') * figure('sweep_us') / 1e6 / shards < 0.05, 'a twentieth of a core of each primary at most')
 })
 
 t.test('nothing is planned beyond its bound, and more load never needs less', async () => {

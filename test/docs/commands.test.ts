@@ -109,6 +109,20 @@ async function kubectl (t: Test, text: string): Promise<void> {
   for (const key of Object.keys(made.data)) t.ok(secrets.includes(`${made.metadata.name} ${key}`), `${made.metadata.name}: ${key} is what the manifests name`)
 }
 
+/** What it makes is what the manifests run; without the engine that would make it. */
+function dockerBuild (t: Test, text: string): void {
+  const words = wordsOf(text)
+  const valueOf = (option: string): string => words[words.indexOf(option) + 1] ?? ''
+  const file = join(ROOT, valueOf('-f'))
+  t.ok(existsSync(file) && words.at(-1) === '.', 'from the root')
+  t.match(readFileSync(file, 'utf8'), new RegExp(`^ARG ${valueOf('--build-arg').split('=')[0]}=`, 'm'))
+  const images = kustomizations().flatMap(({ manifest }): Manifest[] => manifest.images ?? []).map(({ newName, newTag }) => `${newName}:${newTag}`)
+  t.ok(images.includes(valueOf('-t')), `${valueOf('-t')} is what an overlay runs`)
+  if (findProgram(['docker']) === null) return t.comment('docker is not installed: its options are not looked at')
+  const help = spawnSync('docker', ['build', '--help'], { encoding: 'utf8' }).stdout
+  for (const option of words.filter(word => /^--?[a-z]/.test(word))) t.match(help, new RegExp(`(^|\\s)${option}\\b`, 'm'), option)
+}
+
 function queryIsTold (t: Test, text: string): void {
   const page = readFileSync(join(ROOT, 'docs/metrics.md'), 'utf8')
   for (const { metric } of queryOf(text).asked) t.ok(metric.startsWith('nodejs_') || page.includes(`| \`${familyOf(metric)}\` |`) || page.includes(`| \`${metric}\` |`), metric)
@@ -166,6 +180,12 @@ const CHECKS: [RegExp, (t: Test, text: string) => void | Promise<void>][] = [
   [/^(npx )?node .*\.[jt]s\b/, (t, text) => { t.ok(existsSync(join(ROOT, /\S+\.[jt]s/.exec(text)?.[0] ?? '')), text) }],
   [/^node --max-semi-space-size=4$/, (t, text) => { t.match(scripts['headway'], text) }],
   [/^kubectl /, kubectl],
+  [/^docker build /, dockerBuild],
+  [/\bdocker compose /, (t, text) => {
+    const file = join(ROOT, wordsOf(text)[wordsOf(text).indexOf('-f') + 1] ?? '')
+    t.ok(existsSync(file), file)
+    for (const [, name] of text.matchAll(/\b([A-Z_]+)=/g)) t.match(readFileSync(file, 'utf8'), `\${${name}`, `${name} is asked for`)
+  }],
   [/^curl .*<\w+>:9090/, async (t, text) => {
     const [, role = '', path = ''] = /<(\w+)>:9090(\S+)/.exec(text) ?? []
     const { status } = await fetch(role === 'persister' ? `http://127.0.0.1:${persisterPort}${path}` : internalUrl + path)
