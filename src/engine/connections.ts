@@ -32,10 +32,17 @@ export interface Connections {
 }
 
 const COMMAND_TIMEOUT_MS = 2000
+/**
+ * A line that brings nothing for so long while commands wait is dead, and another one is opened: a machine that has lost its power
+ * says no goodbye, and the kernel would go on trying for a quarter of an hour, long after a replica has been promoted.
+ */
+const SILENT_MS_MAX = 3 * COMMAND_TIMEOUT_MS
 
 /** What clients of one process differ in. */
 export interface ClientOptions {
   commandTimeout?: number
+  /** Absent = {@link SILENT_MS_MAX} with a commandTimeout, else none. */
+  socketTimeout?: number
   /** Null = commands wait for Redis for as long as it takes. */
   maxRetriesPerRequest?: number | null
   enableOfflineQueue?: boolean
@@ -117,7 +124,7 @@ export function connect (url: string, log: Log = NO_LOG, { loose = false }: { lo
   /** When Redis goes, all connections say the same. */
   let last = ''
   const open = (options: ClientOptions = {}): RedisClient => {
-    const client = make(options)
+    const client = make(options.commandTimeout === undefined ? options : { socketTimeout: SILENT_MS_MAX, ...options })
     if (loose) letLoose(client)
     client.on('error', (error: Error & { command?: unknown }) => {
       delete error.command // its arguments may hold the password

@@ -22,12 +22,16 @@ export interface WakeParams {
 
 const BLOCK_MS = 5000
 const RETRY_MS = 250
+/** A line that has not answered for so long is dead. One look at all now and then costs less than a timer for every wait. */
+const SILENT_MS_MAX = 2 * BLOCK_MS
 /** Connections of one gateway, one a partition; the sweep covers partitions beyond. */
 const CONNECTIONS_MAX = 256
 
 export function createWake ({ connections, keys, log, reduceNext }: WakeParams): Wake {
   let stopped = true
-  const clients = new Set<RedisClient>()
+  /** Each with when its wait began, monotonic ms. */
+  const clients = new Map<RedisClient, number>()
+  let looking: NodeJS.Timeout | undefined
 
   const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, RETRY_MS * (0.5 + Math.random())).unref())
 
@@ -36,7 +40,7 @@ export function createWake ({ connections, keys, log, reduceNext }: WakeParams):
     while (!stopped) {
       try {
         client ??= await open(partition)
-        clients.add(client)
+        clients.set(client, performance.now())
         if (!await reduceNext(partition, client, BLOCK_MS)) await pause()
         // What was published comes first: sockets are written in this turn (gateway/post.ts), the next wait costs as much as such a write.
         await new Promise(setImmediate)
@@ -52,6 +56,16 @@ export function createWake ({ connections, keys, log, reduceNext }: WakeParams):
       }
     }
     client?.disconnect()
+  }
+
+  /** A machine that is gone says no goodbye: what waited there waits again on another line. */
+  function look (): void {
+    const longAgo = performance.now() - SILENT_MS_MAX
+    for (const [client, since] of clients) {
+      if (since > longAgo || client.status !== 'ready') continue
+      clients.set(client, performance.now())
+      client.disconnect(true)
+    }
   }
 
   async function open (partition: number): Promise<RedisClient> {
@@ -75,12 +89,14 @@ export function createWake ({ connections, keys, log, reduceNext }: WakeParams):
     start () {
       if (!stopped) return
       stopped = false
+      looking = setInterval(look, BLOCK_MS).unref()
       const all = Array.from({ length: keys.partitions }, (_, n) => ({ n, at: Math.random() }))
       for (const { n } of all.sort((a, b) => a.at - b.at).slice(0, CONNECTIONS_MAX)) void loop(n)
     },
     stop () {
       stopped = true
-      for (const client of clients) client.disconnect()
+      clearInterval(looking)
+      for (const client of clients.keys()) client.disconnect()
       clients.clear()
     }
   }

@@ -15,7 +15,8 @@ import type { Topology } from '../support/topology.ts'
 import { until } from '../support/wait.ts'
 
 const PARTITIONS = 8
-const PROBE = { interval_ms: 50, echo_ms: 200 }
+/** Long enough for a slow machine: an echo that is late is deafness too. */
+const PROBE = { interval_ms: 50, echo_ms: 1_000 }
 
 /** Before a Redis: `stall` lets subscribers' connections stand as they are, and nothing pass, as when a machine on the way is gone. */
 async function proxy (t: Test, port: number) {
