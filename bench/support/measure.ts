@@ -24,8 +24,8 @@ const TICK_MS = 5
 const CALIBRATION_MESSAGES = 10
 const CALIBRATION_MS = 50
 /**
- * At the rate that is measured, the same for every subject. In its first seconds a server compiles its code and collects what the opening
- * of its sockets left behind: of Headway's CPU in wide that was 30 % after a warm-up of 1 s, which says nothing about a delivery.
+ * At the rate that is measured, alike for every subject. In its first seconds a server compiles its code: after a warm-up of 1 s that was
+ * 13 % of Headway's CPU in wide, which says nothing about a delivery.
  */
 const WARM_UP_MS_MAX = 4_000
 /** Of the second measure of a server, which the first has warmed up. */

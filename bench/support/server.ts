@@ -8,6 +8,7 @@ import { until } from '../../test/support/wait.ts'
 import { onServerCore, rssBytes } from './machine.ts'
 
 const COLLECT = fileURLToPath(new URL('./collect.ts', import.meta.url))
+const HELD = fileURLToPath(new URL('./held.ts', import.meta.url))
 const HEADWAY = fileURLToPath(new URL('../../src/cli/headway.ts', import.meta.url))
 export const TENANT = 'bench'
 export const SECRET = 'a secret of these benchmarks, longer than thirty-two characters'
@@ -17,11 +18,22 @@ const HANDSHAKES_PER_S = 100_000
 /** As the bin, the scripts of package.json and the image start it. */
 const GATEWAY_NODE_FLAGS = ['--max-semi-space-size=4']
 
+/** Of a server's main thread, ms: its CPU between two turns of the event loop, and the delay of timers. */
+export interface Held {
+  p50_ms: number
+  p99_ms: number
+  max_ms: number
+  delay_p99_ms: number
+  delay_max_ms: number
+}
+
 export interface Server {
   port: number
   pid: number
   /** RSS right after a garbage collection, bytes. */
   collectedRss (): Promise<number>
+  /** How long its event loop is held meanwhile. */
+  held (meanwhile: () => Promise<void>): Promise<Held>
   child: GuardedChild
   /** All processes whose CPU counts; usually one. */
   pids: number[]
@@ -33,7 +45,7 @@ async function start (
   env: Record<string, string | number>, port: number, args: readonly string[], path: string, nodeFlags: readonly string[] = []
 ): Promise<Server> {
   const pairs = Object.entries(env).map((pair) => pair.join('='))
-  const [command, all] = onServerCore('/usr/bin/env', [...pairs, process.execPath, ...nodeFlags, '--expose-gc', '--import', COLLECT, ...args])
+  const [command, all] = onServerCore('/usr/bin/env', [...pairs, process.execPath, ...nodeFlags, '--expose-gc', '--import', COLLECT, '--import', HELD, ...args])
   const child = await spawnGuarded(command, all)
   await until(async () => {
     if (!child.running()) throw new Error(child.output())
@@ -54,6 +66,18 @@ async function start (
       await until(() => collections() > before, { what: 'the server collected its garbage' })
       await pause(200)
       return rssBytes(child.pid)
+    },
+    async held (meanwhile) {
+      const answers = (word: string): string[] => child.output().split('\n').filter((line) => line.startsWith(word))
+      const ask = async (word: string): Promise<string> => {
+        const before = answers(word).length
+        process.kill(child.pid, 'SIGWINCH')
+        await until(() => answers(word).length > before, { what: `the server says ${word}` })
+        return answers(word).at(-1) as string
+      }
+      await ask('looking')
+      await meanwhile()
+      return JSON.parse((await ask('held')).slice('held'.length)) as Held
     },
     end: () => child.end('SIGKILL')
   }
