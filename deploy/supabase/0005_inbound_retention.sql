@@ -1,4 +1,5 @@
--- Headway 0005: a row that an app inserted and that never became a job goes some days after it was taken, like an app's event.
+-- Headway 0005: a row that an app inserted and that never became a job goes some days after it was taken, like an app's event. And what
+-- waits of one job comes in the order in which it was written, requests among events.
 begin;
 
 -- When Headway took the newest of the requests that it has taken; null = none yet.
@@ -29,6 +30,31 @@ begin
   return jsonb_build_object('requests', jsonb_array_length(requests_in), 'requests_taken', requests_out,
     'events', jsonb_array_length(events_in), 'events_taken', events_out);
 end $$;
+
+create index if not exists job_events_waiting_of on headway.job_events_app (tenant_id, job_id, seq) where handled_at is null;
+
+-- As in 0004, but an event's job comes along whenever it waits, and a request tells the seq of the last event before it that waits too:
+-- it may stand beyond this page.
+create or replace function public.headway_pending(page jsonb) returns jsonb language sql stable security definer set search_path = '' as $$
+  with events as materialized (
+    select e.tenant_id, e.job_id, e.seq, e.type, e.data, e.correlation_id from headway.job_events_app e
+    where e.handled_at is null order by e.seq limit least((page ->> 'limit')::int, 1000)
+  ), asked as materialized (
+    (select j.tenant_id, j.id from public.bulk_jobs j where j.pending order by j.request_seq limit least((page ->> 'limit')::int, 1000))
+    union
+    select j.tenant_id, j.id from public.bulk_jobs j join events e on e.tenant_id = j.tenant_id and e.job_id = j.id where j.pending
+  ), requests as (
+    select j.tenant_id, j.id, j.run, j.request_key, j.request_seq, j.requested_rev, j.handled_rev, j.requested_state, j.title, j.job_kind,
+      j.item_kind, j.items_total, j.concurrency, j.processing_deadline_ms, j.auto_complete, j.fail_on_deadline, j.metadata,
+      floor(extract(epoch from j.created_at) * 1000)::bigint as created_ms,
+      (select max(e.seq) from headway.job_events_app e where e.tenant_id = j.tenant_id and e.job_id = j.id and e.seq < j.request_seq
+        and e.handled_at is null) as behind_seq
+    from public.bulk_jobs j join asked using (tenant_id, id)
+  )
+  select jsonb_build_object(
+    'requests', (select coalesce(jsonb_agg(to_jsonb(r) order by r.request_seq), '[]') from requests r),
+    'events', (select coalesce(jsonb_agg(to_jsonb(e) order by e.seq), '[]') from events e))
+$$;
 
 -- What apps wrote goes some days after it was taken: events, and rows of jobs without a run. A row that waits, or has a run, stays. The
 -- persister calls it every hour, pg_cron may.

@@ -13,6 +13,8 @@ export interface PendingRequest {
   request_key: string
   /** Place among all that apps wrote. */
   request_seq: number
+  /** Last event of the job that was written before it and waits as well; null = none. */
+  behind_seq: number | null
   requested_rev: number
   /** 0 = nothing was taken yet. */
   handled_rev: number

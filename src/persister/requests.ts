@@ -20,6 +20,9 @@ export interface TellParams {
 
 type Told = { taken: true, refused: Refusal | null } | { taken: false }
 
+/** `last`: with it its row is done. */
+interface Step { at: number, of: PendingRequest | PendingEvent, tell: () => Promise<Told>, last: boolean }
+
 const NOT_TAKEN: Told = { taken: false }
 
 export type TellJob = (job: JobInbox) => Promise<Confirmed>
@@ -50,16 +53,17 @@ export function createTellJob ({ engine, count }: TellParams): TellJob {
     }
   }
 
-  /** Registered first; a job that is refused is not asked for anything. */
-  async function tellRequest (request: PendingRequest): Promise<Told> {
-    const { tenant_id: tenant, id: job, requested_state: action } = request
-    const identity = (rev: number): string => `${request.request_key}:${rev}`
-    if (request.handled_rev === 0 && request.run === 0) {
-      const told = await tell('register', 'register', identity(1), { type: 'job.register', tenant, job, data: registrationOf(request) })
-      if (!told.taken || told.refused !== null) return told
-    }
+  const identity = ({ request_key: key }: PendingRequest, rev: number): string => `${key}:${rev}`
+
+  async function register (request: PendingRequest): Promise<Told> {
+    const { tenant_id: tenant, id: job } = request
+    return await tell('register', 'register', identity(request, 1), { type: 'job.register', tenant, job, data: registrationOf(request) })
+  }
+
+  async function control (request: PendingRequest): Promise<Told> {
+    const { tenant_id: tenant, id: job, requested_state: action, requested_rev: rev } = request
     if (action === null) return { taken: true, refused: null }
-    return await tell('control', action, identity(request.requested_rev), { type: 'job.control', tenant, job, data: { action } })
+    return await tell('control', action, identity(request, rev), { type: 'job.control', tenant, job, data: { action } })
   }
 
   async function tellEvent ({ tenant_id: tenant, job_id: job, seq, type, data, correlation_id: cid }: PendingEvent): Promise<Told> {
@@ -69,20 +73,24 @@ export function createTellJob ({ engine, count }: TellParams): TellJob {
 
   return async ({ request, events }) => {
     const done: Confirmed = { requests: [], events: [] }
-    const isFirst = request !== null && request.handled_rev === 0 && request.run === 0
-    const asked = request === null ? [] : [{ at: isFirst ? 0 : request.request_seq, request }]
-    const rows = [...events.map((event) => ({ at: event.seq, event })), ...asked]
-    for (const row of rows.sort((a, b) => a.at - b.at)) {
-      const told = 'request' in row ? await tellRequest(row.request) : await tellEvent(row.event)
+    const steps: Step[] = events.map((event) => ({ at: event.seq, of: event, tell: async () => await tellEvent(event), last: true }))
+    if (request !== null) {
+      const isFirst = request.handled_rev === 0 && request.run === 0
+      const asks = request.requested_state !== null || !isFirst
+      // Registered before anything else; what is asked for comes behind the events that were written before it.
+      if (isFirst) steps.push({ at: 0, of: request, tell: async () => await register(request), last: !asks })
+      const isNext = request.behind_seq === null || events.some(({ seq }) => seq === request.behind_seq)
+      if (asks && isNext) steps.push({ at: request.request_seq, of: request, tell: async () => await control(request), last: true })
+    }
+    for (const { of, tell, last } of steps.sort((a, b) => a.at - b.at)) {
+      // A job that is refused is not asked for anything.
+      if (of === request && done.requests.length > 0) continue
+      const told = await tell()
       if (!told.taken) break
       const { refused } = told
-      if ('request' in row) {
-        const { tenant_id, id, requested_rev } = row.request
-        done.requests.push({ tenant_id, id, requested_rev, refused })
-      } else {
-        const { tenant_id, job_id, seq } = row.event
-        done.events.push({ tenant_id, job_id, seq, refused })
-      }
+      const { tenant_id } = of
+      if ('seq' in of) done.events.push({ tenant_id, job_id: of.job_id, seq: of.seq, refused })
+      else if (last || refused !== null) done.requests.push({ tenant_id, id: of.id, requested_rev: of.requested_rev, refused })
     }
     return done
   }

@@ -41,15 +41,20 @@ export function inboxContract (t: Test, create: (t: Test) => Promise<InboxUnderT
   })
 
   t.test('pages in the order of writing; an event brings the job that it needs', async (t) => {
-    const { sink: { inbox }, insert, tell } = await create(t)
+    const { sink: { inbox }, insert, tell, ask } = await create(t)
     for (const id of ['a', 'b', 'c']) await insert(id)
     for (const job of ['c', 'a', 'c']) await tell(job, 'job.progress', { items_completed: 1 })
     const page = await inbox.pending(1, signal)
     t.same(page.requests.map(({ id }) => id), ['a', 'c'])
+    t.same(page.requests.map(({ behind_seq: seq }) => seq), [null, null])
     t.match(page.events, [{ tenant_id: 'acme', job_id: 'c', type: 'job.progress', data: { items_completed: 1 }, correlation_id: null }])
     const all = await inbox.pending(10, signal)
     t.same(all.events.map(({ job_id: job }) => job), ['c', 'a', 'c'])
     t.same(all.events.map(({ seq }) => seq), all.events.map(({ seq }) => seq).toSorted((a, b) => a - b))
+    await ask('c', 'pause')
+    await tell('c', 'job.heartbeat', {})
+    const { requests: [, c] } = await inbox.pending(1, signal)
+    t.match(c, { id: 'c', requested_state: 'pause', behind_seq: all.events[2]?.seq }, 'a request names the event that it comes behind, also beyond the page')
   })
 
   t.test('what is confirmed waits no longer, twice is once, and the app sees what was refused', async (t) => {
@@ -79,7 +84,7 @@ export function inboxContract (t: Test, create: (t: Test) => Promise<InboxUnderT
     t.match((await inbox.pending(10, signal)).requests, [{ requested_rev: 2, requested_state: 'pause', handled_rev: 0 }])
     await ask('a', 'cancel')
     await inbox.confirm({ requests: [taken('acme', 'a', 2, { ...REFUSED, action: 'pause' })], events: [] }, signal)
-    t.match((await inbox.pending(10, signal)).requests, [{ requested_rev: 3, requested_state: 'cancel', handled_rev: 2 }])
+    t.match((await inbox.pending(10, signal)).requests, [{ requested_rev: 3, requested_state: 'cancel', handled_rev: 2, behind_seq: null }])
     t.match(await answerOf('a'), { pending: true, requested_state: 'cancel', refused: null })
     await inbox.confirm({ requests: [taken('acme', 'a', 3)], events: [] }, signal)
     t.match(await answerOf('a'), { pending: false, requested_state: null, refused: null })

@@ -234,6 +234,24 @@ t.test('refused: the row says why, a dead letter too, and nothing behind it wait
   t.match(await rowOf('good'), { refused: { code: 'invalid_transition', action: 'cancel' } })
 })
 
+t.test('a request takes its turn among the events of its job, also when the job itself is new, and beyond a page', async (t) => {
+  await clear()
+  const engine = await startEngine(t, topology.url)
+  for (const id of ['new', 'long']) await insert(id)
+  await tell('new', 'job.state', { state: 'running' })
+  await ask('new', 'pause')
+  await tell('new', 'item.update', { id: 'after', state: 'completed' })
+  await tell('long', 'job.state', { state: 'running' })
+  for (let n = 0; n < 7; n++) await tell('long', 'item.update', { id: `i${n}`, state: 'completed' })
+  await ask('long', 'pause')
+  await tell('long', 'item.update', { id: 'after', state: 'completed' })
+  await startPersister(t, engine, supabase(), { ...BY_LOOK, inbound_rows_max: 3 }).start()
+  await until(async () => await waiting() === 0)
+  t.same(await historyOf(engine, 'new'), ['pending>running', 'running>pausing', 'after completed'])
+  const items = Array.from({ length: 7 }, (_, n) => `i${n} completed`)
+  t.same(await historyOf(engine, 'long'), ['pending>running', ...items, 'running>pausing', 'after completed'])
+})
+
 t.test('docs/examples/supabase-app.ts as it stands, with a user\'s token and with the secret key', async (t) => {
   await running(t, supabase(), BY_LOOK)
   const example = fileURLToPath(new URL('../../docs/examples/supabase-app.ts', import.meta.url))
