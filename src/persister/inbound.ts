@@ -29,11 +29,12 @@ export interface Inbound {
 
 const JOBS_AT_ONCE = 16
 const NOTHING: Confirmed = { requests: [], events: [] }
-/** A page read longer ago may be another persister's by now, and forgotten by the reducer: it is read again. */
-const PAGE_AGE_MAX_MS = 60_000
+/** In a page read longer ago than half a lease, a request may have been replaced and its successor taken by another persister. */
+const PAGE_AGE_LEAST_MS = 1_000
 
 export function createInbound ({ inbox, engine, settings, meters, log, leads, stop }: InboundParams): Inbound {
   const backoff = createBackoff(settings.retry_first_ms, settings.retry_max_ms)
+  const pageAgeMaxMs = Math.max(PAGE_AGE_LEAST_MS, settings.lease_ms / 2)
   const tellJob = createTellJob({ engine, count: meters.inbound })
   let rung = false
   let rings = 0
@@ -66,15 +67,15 @@ export function createInbound ({ inbox, engine, settings, meters, log, leads, st
   async function page (): Promise<{ done: number, more: boolean }> {
     await confirm([])
     const readAt = performance.now()
+    const isFresh = (): boolean => performance.now() - readAt < pageAgeMaxMs
     const pending = await inbox.pending(settings.inbound_rows_max, signal())
     const results: Confirmed[] = []
     const queue = [...byJob(pending).values()]
     const failures: unknown[] = []
     const work = async (): Promise<void> => {
-      for (let job = queue.shift(); job !== undefined && !stop.aborted && failures.length === 0; job = queue.shift()) {
-        if (performance.now() - readAt > PAGE_AGE_MAX_MS) return
+      for (let job = queue.shift(); job !== undefined && !stop.aborted && failures.length === 0 && isFresh(); job = queue.shift()) {
         try {
-          results.push(await tellJob(job))
+          results.push(await tellJob(job, isFresh))
         } catch (error) {
           failures.push(error)
         }
@@ -87,7 +88,8 @@ export function createInbound ({ inbox, engine, settings, meters, log, leads, st
     const done = results.reduce((sum, { requests, events }) => sum + requests.length + events.length, 0)
     const rows = pending.requests.length + pending.events.length
     meters.inboundWaiting(rows - done)
-    return { done, more: Math.max(pending.requests.length, pending.events.length) >= settings.inbound_rows_max }
+    const full = Math.max(pending.requests.length, pending.events.length) >= settings.inbound_rows_max
+    return { done, more: full || (done > 0 && done < rows && !isFresh()) }
   }
 
   async function confirm (results: readonly Confirmed[]): Promise<void> {

@@ -25,9 +25,12 @@ interface Step { at: number, of: PendingRequest | PendingEvent, tell: () => Prom
 
 const NOT_TAKEN: Told = { taken: false }
 
-export type TellJob = (job: JobInbox) => Promise<Confirmed>
+export type TellJob = (job: JobInbox, isFresh: () => boolean) => Promise<Confirmed>
 
-/** @returns a function that tells a job's rows in order, up to the first whose effect was not seen: it and those behind it stay */
+/**
+ * @returns a function that tells a job's rows in order, up to the first whose effect was not seen, or until they are no longer fresh: what
+ * is left stays
+ */
 export function createTellJob ({ engine, count }: TellParams): TellJob {
   async function tell (kind: Kind, action: string, identity: string, event: WorkerEvent): Promise<Told> {
     const refuse = (code: string, detail: string): Told => {
@@ -71,7 +74,7 @@ export function createTellJob ({ engine, count }: TellParams): TellJob {
     return await tell('event', type, `app:${seq}`, event)
   }
 
-  return async ({ request, events }) => {
+  return async ({ request, events }, isFresh) => {
     const done: Confirmed = { requests: [], events: [] }
     const steps: Step[] = events.map((event) => ({ at: event.seq, of: event, tell: async () => await tellEvent(event), last: true }))
     if (request !== null) {
@@ -85,6 +88,7 @@ export function createTellJob ({ engine, count }: TellParams): TellJob {
     for (const { of, tell, last } of steps.sort((a, b) => a.at - b.at)) {
       // A job that is refused is not asked for anything.
       if (of === request && done.requests.length > 0) continue
+      if (!isFresh()) break
       const told = await tell()
       if (!told.taken) break
       const { refused } = told

@@ -111,6 +111,42 @@ for (const stopsAt of ['after pending', 'submit', 'after submit', 'confirm']) {
   })
 }
 
+t.test('stopped with a pause in its hands, which the app takes back meanwhile: back, it does not pause', async (t) => {
+  await clear()
+  const engine = await startEngine(t, topology.url)
+  const id = `taken-${ids++}`
+  let [asked, frozen]: [boolean, number | null] = [false, null]
+  const { engine: own, sink, thaw } = mortal(engine, (call, freeze) => {
+    if (!asked || frozen !== null || call !== 'pending') return
+    frozen = performance.now()
+    freeze()
+  })
+  const first = startPersister(t, own, withInbox(sink, ({ pending }) => ({
+    async pending (limit, signal) {
+      // read at once, and heard of when it wakes up
+      const page = asked && frozen === null ? await supabase().inbox?.pending(limit, signal) : undefined
+      const later = await pending(limit, signal)
+      return page ?? later
+    }
+  })), BY_LOOK)
+  t.teardown(thaw)
+  await first.start()
+  await insert(id)
+  await tell(id, 'job.state', { state: 'running' })
+  await until(async () => await waiting() === 0)
+  await ask(id, 'pause')
+  asked = true
+  await until(() => frozen !== null)
+  await ask(id, 'resume')
+  await startPersister(t, engine, supabase(), BY_LOOK).start()
+  await until(async () => await waiting() === 0)
+  await until(() => performance.now() - (frozen ?? 0) > 1_100, { what: 'what it read is old' })
+  thaw()
+  await ask(id, 'cancel')
+  await until(async () => await waiting() === 0)
+  t.same(await historyOf(engine, id), ['pending>running', 'running>canceling'])
+})
+
 t.test('one that may not read what apps write gives its partitions away, and has its share again when that is mended', async (t) => {
   await clear()
   const engine = await startEngine(t, topology.url)
