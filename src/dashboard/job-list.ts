@@ -57,6 +57,8 @@ export function createJobList (client: Client, refused: (reason: string) => void
   let older: JobView[] = []
   let rowsMax = PAGE_ROWS
   let cursor: string | null = null
+  /** Older jobs were asked for in vain: the button asks again. */
+  let failed = false
   let frame = 0
 
   function choose (which: number): void {
@@ -78,12 +80,14 @@ export function createJobList (client: Client, refused: (reason: string) => void
         rowsMax = Math.min(ROWS_MAX, rowsMax + PAGE_ROWS)
       }
       cursor = page.next_cursor
+      failed = false
       setAttribute(notice, 'hidden', true)
     } catch (error) {
       if (over.signal.aborted) return
       const { text, token_refused: tokenRefused } = describeTrouble(error)
       if (tokenRefused) return refused(text)
-      setText(notice, text)
+      failed = true
+      setText(notice, `Older jobs could not be read. ${text}`)
       setAttribute(notice, 'hidden', null)
     }
     plan()
@@ -130,7 +134,7 @@ export function createJobList (client: Client, refused: (reason: string) => void
       ? 'A job appears here as soon as a worker registers one, and leaves five minutes after its end.'
       : 'None of the jobs that are loaded fits the words and the filter.')
     setAttribute(empty, 'hidden', found.length > 0)
-    setAttribute(more, 'hidden', cursor === null || rowsMax >= ROWS_MAX)
+    setAttribute(more, 'hidden', (cursor === null && !failed) || rowsMax >= ROWS_MAX)
   }
 
   function rowOf (job: JobView): Row {

@@ -129,6 +129,17 @@ t.test('the dashboard follows a job and steers it', async t => {
     await page.locator('.jobs > li').nth(229).waitFor()
     t.equal(await page.locator('.jobs > li').count(), 230)
     t.notOk(await page.getByRole('button', { name: 'Show older jobs' }).isVisible(), 'there are no more')
+
+    const problem = { code: 'redis_unavailable', detail: 'Redis cannot be reached.' }
+    await page.route(/\/v1\/jobs/, route => route.fulfill({ status: 503, contentType: 'application/problem+json', json: problem }))
+    await page.reload()
+    await page.getByText('Older jobs could not be read. Redis cannot be reached.').waitFor()
+    t.equal(await page.locator('.jobs > li').count(), 200, 'what the stream tells is there all the same')
+    await page.unroute(/\/v1\/jobs/)
+    await page.getByRole('button', { name: 'Show older jobs' }).click()
+    await page.locator('.notice').waitFor({ state: 'hidden' })
+    await page.getByRole('button', { name: 'Show older jobs' }).click()
+    await page.locator('.jobs > li').nth(229).waitFor()
     await page.context().close()
   })
 })
