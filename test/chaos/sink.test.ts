@@ -5,7 +5,7 @@ import { SINK_FAULTS } from './sink-faults.ts'
 import { INBOUND_FAULTS } from './sink-inbound-faults.ts'
 import { runSinkScenario } from './sink-scenario.ts'
 
-t.setTimeout(180_000)
+t.setTimeout(300_000)
 
 for (const name of ['supabase-lost-reply', 'supabase-poison', 'supabase-wrong-key', 'supabase-expired-channel']) {
   t.test(name, async (t) => {
