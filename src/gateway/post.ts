@@ -7,7 +7,7 @@ import type { Frame } from './frame.ts'
 import type { Tally } from './tally.ts'
 
 /** How long one slice may take, ms. */
-const SLICE_MS_MAX = 6
+const SLICE_MS_MAX = 5
 /** Sockets between two looks at the clock. */
 const SLICE_STEP = 64
 /** Calm is when nothing was written for so long, ms: a busy loop has the next frames sooner. */

@@ -4,7 +4,7 @@
 import type { Seat } from './seats.ts'
 
 /** How long one slice may take, ms; the sockets' own writes come on top (post.ts). */
-const SLICE_MS_MAX = 4
+const SLICE_MS_MAX = 3
 /** Seats between two looks at the clock. */
 const SLICE_STEP = 64
 /** Rounds that wait, of all rooms. Beyond: the oldest is told in one go, so that who says too much is held up rather than remembered. */

@@ -20,6 +20,7 @@ import { createPost } from './post.ts'
 import type { JoinOptions } from './seats.ts'
 import { Session, type SessionOptions } from './session.ts'
 import type { GatewaySettings } from './settings.ts'
+import { inSlices } from './slices.ts'
 import type { Tickets } from './tickets.ts'
 import { countOne, type Tally } from './tally.ts'
 
@@ -65,6 +66,7 @@ export function createSockets (options: SocketsOptions): Sockets {
   /** Of sockets whose token comes in the first message: what their address asks for. */
   const wanted = new WeakMap<Session, { job_id: string, joining: JoinOptions }>()
   let ticker: NodeJS.Timeout | undefined
+  let ticking = false
   let stopping = false
 
   const shared: SessionOptions = {
@@ -91,6 +93,14 @@ export function createSockets (options: SocketsOptions): Sockets {
   function subscribeWanted (session: Session): void {
     const { job_id: jobId, joining } = wanted.get(session) ?? {}
     if (jobId !== undefined) session.subscribe(jobId, joining).catch(error => session.fail(null, error, jobId))
+  }
+
+  /** Those that came together are pinged together: ten thousand pings in one go would hold the event loop. */
+  function tick (): void {
+    if (ticking) return
+    ticking = true
+    const now = Date.now()
+    void inSlices(sessions, session => session.tick(now)).finally(() => { ticking = false })
   }
 
   function forget (session: Session): void {
@@ -167,10 +177,7 @@ export function createSockets (options: SocketsOptions): Sockets {
       })
     },
     start () {
-      ticker = setInterval(() => {
-        const now = Date.now()
-        for (const session of sessions) session.tick(now)
-      }, Math.min(TICK_MS_MAX, config.ping_interval_ms / 2))
+      ticker = setInterval(tick, Math.min(TICK_MS_MAX, config.ping_interval_ms / 2))
     },
     async stop () {
       stopping = true
