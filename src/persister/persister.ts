@@ -45,6 +45,7 @@ export function createPersister ({ engine, sink, log, settings: given, inbound =
     meters,
     log,
     timeout_ms: settings.timeout_ms,
+    configuration_retry_ms: settings.configuration_retry_ms,
     stop
   })
   const count = Math.min(settings.lanes, engine.partitions)

@@ -8,7 +8,7 @@ import type { ActiveJob, Sink } from './sink.ts'
 
 export interface Rebuild {
   /**
-   * Resolves when nothing is left to put back.
+   * Resolves when nothing is left to put back, or when somebody has to mend the database first: then it is looked again by itself.
    *
    * @throws when it should be tried again
    */
@@ -22,13 +22,21 @@ export interface RebuildParams {
   meters: Meters
   log: Log
   timeout_ms: number
+  /** After an error that somebody has to mend. */
+  configuration_retry_ms: number
   stop: AbortSignal
 }
 
 const JOBS_PAGE = 200
 const ITEMS_PAGE = 500
 
-export function createRebuild ({ sink, restore, partitionOf, meters, log, timeout_ms: timeoutMs, stop }: RebuildParams): Rebuild {
+export function createRebuild (params: RebuildParams): Rebuild {
+  const { sink, restore, partitionOf, meters, log, timeout_ms: timeoutMs, configuration_retry_ms: againMs, stop } = params
+  /** Partitions that could not be looked for. */
+  const left = new Set<number>()
+  let again: NodeJS.Timeout | undefined
+  stop.addEventListener('abort', () => clearTimeout(again), { once: true })
+
   const signal = (): AbortSignal => AbortSignal.any([stop, AbortSignal.timeout(timeoutMs)])
 
   async function * itemsOf ({ tenant_id, id, run }: ActiveJob) {
@@ -64,24 +72,37 @@ export function createRebuild ({ sink, restore, partitionOf, meters, log, timeou
     }
   }
 
-  return {
-    async ensure (partitions) {
-      const born = new Map<number, string>()
-      for (const partition of partitions) {
-        const plan = await restore.beginRestore(partition)
-        if (plan.word === 'needed') born.set(partition, plan.born)
-      }
-      if (born.size === 0) return
-      try {
-        const restored = await all(born)
-        meters.rebuilt(restored)
-        if (restored > 0) log.warn({ event: 'jobs_rebuilt', jobs: restored, partitions: [...born.keys()] }, `${restored} jobs that Redis had lost are back`)
-      } catch (error) {
-        // What is to be mended there must not keep the outbox from being written.
-        if (!(error instanceof SinkError) || error.fault === 'retry' || stop.aborted) throw error
-        log.error({ event: 'rebuild_failed', code: error.code, status: error.status }, `jobs that Redis may have lost are not looked for: ${error.message}`)
-      }
-      for (const [partition, of] of born) await restore.endRestore(partition, of)
-    }
+  /** The reducer goes on meanwhile, when it has waited its time: a job whose worker came back in between stays as it is. */
+  function lookAgain (partitions: Iterable<number>): void {
+    for (const partition of partitions) left.add(partition)
+    if (stop.aborted) return
+    again ??= setTimeout(() => {
+      again = undefined
+      const those = [...left]
+      left.clear()
+      ensure(those).catch(() => lookAgain(those))
+    }, againMs).unref()
   }
+
+  async function ensure (partitions: readonly number[]): Promise<void> {
+    const born = new Map<number, string>()
+    for (const partition of partitions) {
+      const plan = await restore.beginRestore(partition)
+      if (plan.word === 'needed') born.set(partition, plan.born)
+    }
+    if (born.size === 0) return
+    try {
+      const restored = await all(born)
+      meters.rebuilt(restored)
+      if (restored > 0) log.warn({ event: 'jobs_rebuilt', jobs: restored, partitions: [...born.keys()] }, `${restored} jobs that Redis had lost are back`)
+    } catch (error) {
+      // What is to be mended there must not keep the outbox from being written.
+      if (!(error instanceof SinkError) || error.fault === 'retry' || stop.aborted) throw error
+      log.error({ event: 'rebuild_failed', code: error.code, status: error.status }, `jobs that Redis may have lost could not be looked for; that is tried again: ${error.message}`)
+      return lookAgain(born.keys())
+    }
+    for (const [partition, of] of born) await restore.endRestore(partition, of)
+  }
+
+  return { ensure }
 }

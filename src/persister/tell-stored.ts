@@ -15,8 +15,9 @@ export function tellStored ({ jobs, items, events }: Batch, startedAt: number, l
 
   const changes = events.filter(({ type }) => type === 'job.state_changed')
   for (const { tenant_id: tenant, job_id: job, correlation_id: cid, epoch, seq, data } of changes.slice(0, LINES_MAX)) {
-    const { prior_state: from, new_state: to, reason, forced } = data as Record<string, unknown>
-    log.info({ event: 'job_state', tenant_id: tenant, job_id: job, correlation_id: cid, epoch, seq, from, to, reason, forced }, `job ${job} is ${String(to)}`)
+    // The reason may be what a user typed: that stands in the row.
+    const { prior_state: from, new_state: to, forced } = data as Record<string, unknown>
+    log.info({ event: 'job_state', tenant_id: tenant, job_id: job, correlation_id: cid, epoch, seq, from, to, forced }, `job ${job} is ${String(to)}`)
   }
   const left = changes.length - LINES_MAX
   if (left > 0) log.info({ event: 'job_states_left_out', jobs: left }, `${left} more changes of state are not logged`)

@@ -5,6 +5,7 @@ import { jobMetrics } from '../../src/protocol/metrics.ts'
 import { startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 import { createMemorySink } from './memory-sink.ts'
+import { SinkError } from '../../src/persister/sink.ts'
 import { item, register, runJob, startEngine, startPersister, type Spoken } from './support.ts'
 
 t.test('jobs come back as they were, with their items, and go on', async (t) => {
@@ -61,4 +62,34 @@ t.test('jobs come back as they were, with their items, and go on', async (t) => 
   await engine.append([register('a', 50)])
   t.match(await engine.submit(register('a', 50)), { effect: 'repeat' }, 'the worker registers it again: the same job')
   await until(async () => (await engine.connections.command.zcard(engine.keys.partition(0).dirty)) === 1)
+})
+
+t.test('a database that somebody has to mend first: what it writes is written, what Redis lost is looked for until it is found', async (t) => {
+  const server = await startRedis()
+  t.teardown(() => server.stop())
+  const engine = await startEngine(t, server.url, { settings: { restore_hold_ms: 50 } })
+  const memory = createMemorySink()
+  let isMended = false
+  const sink = {
+    ...memory,
+    async activeJobs (...args: Parameters<typeof memory.activeJobs>) {
+      if (!isMended) throw new SinkError('configuration', 'permission denied for function headway_active', { code: '42501', status: 403 })
+      return await memory.activeJobs(...args)
+    }
+  }
+  const spoken: Spoken[] = []
+  await startPersister(t, engine, sink, {}, spoken).start()
+  await engine.append([register('a', 5), item('a', 'i1', 'completed')])
+  await until(() => memory.jobs.get('acme/a')?.items_completed === 1)
+  await server.client().flushall()
+  const failures = (): number => spoken.filter(({ event }) => event === 'rebuild_failed').length
+  await until(() => failures() > 2, { what: 'it is tried again' })
+  await runJob(engine, 'meanwhile', 1)
+  await until(() => memory.jobs.get('acme/meanwhile')?.state === 'completed', { what: 'what happens meanwhile is written' })
+  t.equal(await engine.readJob('acme', 'a').catch(() => null), null)
+  isMended = true
+  await until(() => spoken.some(({ event }) => event === 'jobs_rebuilt'))
+  const job = await until(async () => await engine.readJob('acme', 'a').catch(() => null))
+  t.equal(job.job.counted.completed, 1)
+  await until(async () => (await engine.restore.beginRestore(engine.keys.job('acme', 'a').partition)).word === 'done')
 })
